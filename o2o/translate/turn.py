@@ -1,0 +1,44 @@
+"""What an answer in the making is: a turn, as the loop around it sees it; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple, Protocol
+
+from o2o.errors import Refused
+
+Choice = dict[str, Any]
+"""One entry of a chunk's `choices`: index, delta (or text), logprobs, finish_reason."""
+
+
+class Ask(NamedTuple):
+    """What to ask Ollama now."""
+
+    path: Literal["chat", "generate"]
+    payload: Mapping[str, Any]
+    patient: bool = False
+    """Ollama may be silent for long, since it holds calls and schemas back until they are whole."""
+
+
+class Stamp(NamedTuple):
+    """All of a completion that comes from outside the pure code."""
+
+    id: str
+    created: int
+    model: str
+    fingerprint: str | None = None
+
+
+class Turn(Protocol):
+    """One answer in the making.
+
+    While `ask` is set: send it, `feed` every batch of replies, then `close` after `done:true`; or give `refused`
+    what Ollama said instead. Each returns choices for the caller, and may set a new `ask` when something has to
+    be asked again. When `ask` is None the turn is over, and what was returned last is the end of it.
+    """
+
+    ask: Ask | None
+
+    def feed(self, replies: Sequence[dict[str, Any]]) -> list[Choice]: ...
+    def close(self) -> list[Choice]: ...
+    def refused(self, refused: Refused) -> list[Choice]: ...
