@@ -176,9 +176,9 @@ class Settings:
     )
     reasoning: str = _setting(
         "both",
-        kinds.choice("both", "reasoning_content", "reasoning", "none"),
+        kinds.choice("both", "reasoning_content", "reasoning", "tags", "hide"),
         _ANSWERS,
-        "Field of a message that carries what a model thought before it answered.",
+        "Where a model's thoughts go: a field of the message, both, into the content in think tags, or nowhere.",
     )
     merge_roles: str = _setting(
         "auto",

@@ -1,0 +1,107 @@
+"""gunicorn's settings, made from ours; `gunicorn.conf.py` and `o2o serve` use them.
+
+gunicorn reads the names of this module that it knows. Nothing here may import socket or ssl before the
+workers have made those cooperative: a TLS context made of both halves recurses for ever. The hooks that need
+them import late; they run in the master, which never serves.
+"""
+
+from __future__ import annotations
+
+import os
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from o2o.start import settings_or_exit
+
+_settings = settings_or_exit(Path.cwd())
+
+
+def _bind(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+wsgi_app = "o2o.wsgi:app"
+bind = _bind(_settings.host, _settings.port)
+
+# Two processes use two cores, and while one of them is replaced the other one serves.
+workers = _settings.web_concurrency
+
+# A greenlet for each connection, and our own envelope on the errors that gunicorn itself answers.
+worker_class = "o2o.worker.Worker"
+
+# A full worker stops accepting, health checks included; so admission, which answers, has to be full first.
+worker_connections = 2 * _settings.max_in_flight
+
+# Not a limit on requests: a worker whose loop did not turn for so long is killed, with all its streams.
+timeout = 60
+
+# After this long the master kills. Streams are told 5 seconds earlier, by the exact setting.
+graceful_timeout = ceil(_settings.grace)
+
+# Also the time in which the headers of a request have to arrive. Keep a proxy's own idle time-out below it.
+keepalive = ceil(_settings.header_timeout)
+
+# A worker that is replaced for its count of requests cuts its streams.
+max_requests = 0
+
+# With it, connections in the queue of a worker that ends are reset.
+reuse_port = False
+
+# The app is loaded after the sockets became cooperative, never before.
+preload_app = False
+
+# A second gunicorn of the same user would take the socket of the first one away, and nothing here needs it.
+control_socket_disable = True
+
+# The heart beats in a file; on a full or slow disk it would stop, and the worker be killed.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None  # noqa: S108  # not a file of ours
+
+# o2o writes a line for each request itself.
+accesslog = None
+loglevel = _settings.log_level
+
+
+def on_starting(server: Any) -> None:
+    """Say in plain words what will go wrong with the address, before gunicorn tries it."""
+    from o2o.address import problem
+
+    if {"GUNICORN_FD", "LISTEN_FDS"} & os.environ.keys():
+        return  # the sockets are open already: an upgrade in place, or systemd's
+    for address in server.cfg.address:
+        if not isinstance(address, tuple):
+            continue
+        trouble = problem(*address)
+        if trouble is not None:
+            server.log.error(trouble.text)
+            if trouble.lasting:
+                raise SystemExit(1)
+            # A process that is just ending may give the port up: gunicorn tries for 5 seconds.
+
+
+def when_ready(server: Any) -> None:
+    """Warn once, loudly, when everybody who reaches this address may use the models."""
+    from o2o.address import is_loopback
+
+    open_to_all = [
+        _bind(*address[:2])
+        for address in (listener.getsockname() for listener in server.LISTENERS)
+        if isinstance(address, tuple) and not is_loopback(address[0])
+    ]
+    if open_to_all and not _settings.api_keys:
+        server.log.warning(
+            "\n"
+            "  ****************************************************************************\n"
+            "  NO KEYS ARE SET: everybody who can reach %s may use your models.\n"
+            "  Ask callers for a key:        O2O_API_KEYS=some-long-secret\n"
+            "  or serve this machine only:   O2O_HOST=127.0.0.1\n"
+            "  ****************************************************************************",
+            ", ".join(open_to_all),
+        )
+
+
+def post_worker_init(worker: Any) -> None:
+    """Hand the worker to the app's drain, which watches it for the moment it is asked to stop."""
+    from o2o.worker import started
+
+    started(worker)
