@@ -78,16 +78,12 @@ class HTTPUpstream:
 
         `patient`: only the line's deadline bounds the silence between lines. Close the replies, whatever happens.
         """
-        body = _encode(payload)
-        request = b"%s%d\r\n\r\n%s" % (self._head(path), len(body), body)
-        exchange = Exchange(self._pool, request, line, self._wait, self._times.first_byte)
+        exchange = self._exchange(path, payload, line)
         return Replies(exchange, self._times, patient, beat, self._clock)
 
     def embed(self, payload: Mapping[str, Any], line: Line) -> Reply:
         """POST /api/embed: one object with `embeddings` and `prompt_eval_count`."""
-        body = _encode(payload)
-        request = b"%s%d\r\n\r\n%s" % (self._head("embed"), len(body), body)
-        exchange = Exchange(self._pool, request, line, self._wait, self._times.first_byte)
+        exchange = self._exchange("embed", payload, line)
         return read_object(exchange, self._times.first_byte, self._clock)
 
     def tags(self) -> Reply:
@@ -109,6 +105,19 @@ class HTTPUpstream:
     def close(self) -> None:
         """Close all idle connections."""
         self._session.close()
+
+    def _exchange(self, path: str, payload: Mapping[str, Any], line: Line) -> Exchange:
+        body = _encode(payload)
+        request = b"%s%d\r\n\r\n%s" % (self._head(path), len(body), body)
+        times = self._times
+        return Exchange(
+            self._pool,
+            request,
+            line,
+            wait=self._wait,
+            connect_timeout=times.connect,
+            send_timeout=times.first_byte,
+        )
 
     def _head(self, path: str) -> bytes:
         head = self._heads.get(path)

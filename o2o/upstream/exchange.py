@@ -85,12 +85,22 @@ def map_exceptions(line: Line, *, connecting: bool) -> Iterator[None]:
 class Exchange:
     """Send one request, then read its answer bit by bit; close it, whatever happens."""
 
-    def __init__(self, pool: _Pool | _TLSPool, request: bytes, line: Line, wait: Wait, send_timeout: float) -> None:
+    def __init__(
+        self,
+        pool: _Pool | _TLSPool,
+        request: bytes,
+        line: Line,
+        *,
+        wait: Wait,
+        connect_timeout: float,
+        send_timeout: float,
+    ) -> None:
         self.reader = ResponseReader()
         self._pool = pool
         self._request = request
         self._line = line
         self._wait = wait
+        self._connect_timeout = connect_timeout
         self._send_timeout = send_timeout
         self._connection: HTTPConnection | None = None
         self._sock: Any = None
@@ -169,6 +179,7 @@ class Exchange:
         connection = self._connection
         assert connection is not None
         if connection.sock is None:
+            connection.timeout = self._connect_timeout
             connection.connect()
         self._sock = connection.sock
         assert self._sock is not None
