@@ -1,0 +1,107 @@
+"""How many generations a worker process has in flight; the rest are told when to come back.
+
+Counting only: nobody waits here, and what is refused never reaches Ollama. The count is of this process.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+
+from o2o.errors import ServerOverloaded
+
+SPARE_DESCRIPTORS = 64
+"""File descriptors left for everything that is not a generation."""
+
+_SOONEST, _LATEST = 1.0, 60.0
+_REMEMBERED = 64
+
+
+class Place:
+    """A generation in flight; leave it, whatever happens. Also a context manager."""
+
+    __slots__ = ("_admission", "_since", "_taken")
+
+    def __init__(self, admission: Admission, since: float) -> None:
+        self._admission = admission
+        self._since = since
+        self._taken = True
+
+    def leave(self) -> None:
+        """Give the place back; twice does no harm."""
+        self._admission._leave(self)
+
+    def __enter__(self) -> Place:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.leave()
+
+
+class Admission:
+    """Places for generations: `limit` of them, or fewer where the process may not open two sockets for each."""
+
+    def __init__(
+        self, limit: int, descriptors: int | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        allowed = most_descriptors() if descriptors is None else descriptors
+        self.limit = max(1, min(limit, (allowed - SPARE_DESCRIPTORS) // 2))
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._in_flight = 0
+        self._durations: deque[float] = deque(maxlen=_REMEMBERED)
+        self._first_entry: float | None = None
+        self._turned_away = 0
+
+    def __repr__(self) -> str:
+        return f"<Admission {self._in_flight} of {self.limit}>"
+
+    @property
+    def in_flight(self) -> int:
+        """How many generations run at this moment."""
+        return self._in_flight
+
+    def enter(self) -> Place:
+        """Take a place, or raise ServerOverloaded that says when one should be free."""
+        with self._lock:
+            now = self._clock()
+            if self._in_flight >= self.limit:
+                self._turned_away += 1
+                raise ServerOverloaded(seconds=self._seconds_to_a_place(now))
+            self._in_flight += 1
+            if self._first_entry is None:
+                self._first_entry = now
+            return Place(self, now)
+
+    def _leave(self, place: Place) -> None:
+        with self._lock:
+            if not place._taken:
+                return
+            place._taken = False
+            self._in_flight -= 1
+            self._durations.append(self._clock() - place._since)
+            self._turned_away = max(0, self._turned_away - 1)
+
+    def _seconds_to_a_place(self, now: float) -> float:
+        # With `limit` generations that take d seconds each, a place is free every d / limit seconds; those who
+        # were turned away before come first.
+        if self._durations:
+            duration = sum(self._durations) / len(self._durations)
+        else:
+            duration = now - (self._first_entry if self._first_entry is not None else now)
+        return min(_LATEST, max(_SOONEST, duration / self.limit * self._turned_away))
+
+
+def most_descriptors() -> int:
+    """Return how many files and sockets this process may have open."""
+    try:
+        import resource
+    except ImportError:  # Windows, where there is no such limit on sockets
+        return 1 << 30
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1 << 30 if soft == resource.RLIM_INFINITY else soft
