@@ -83,7 +83,7 @@ _CALL = re.compile(r"\b(?:call|invoke)\b|\buse (?:\w+ ){0,2}(?:tools?|functions?
 _QUOTED = re.compile(r"[\"“]([^\"”]{1,60})[\"”]|`([^`]{1,60})`")
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z]\w+(?: [A-Z]\w+)*")
 _NUMBER = re.compile(r"(?<![\w.])-?\d{1,9}(?![\w.])")
-_LEVELS = {"low": 1, "medium": 2, "high": 3, "max": 4}
+_LEVELS = {"low": 0, "medium": 1, "high": 3, "max": 5}
 
 
 def compose(question: Question) -> list[Piece]:
@@ -150,9 +150,9 @@ def _last_words(messages: Sequence[Mapping[str, Any]]) -> str:
     return (said[-1].get("content") or "") if said else ""
 
 
-def _quote(text: str) -> str:
+def _quote(text: str, most: int = 12) -> str:
     words = text.split()
-    return '"' + " ".join(words[:12])[:200] + ('…"' if len(words) > 12 else '"')
+    return '"' + " ".join(words[:most])[:200] + ('…"' if len(words) > most else '"')
 
 
 def _filler(rng: random.Random) -> str:
@@ -172,8 +172,8 @@ def _sort(image: bytes) -> str:
 
 
 def _think(question: Question, rng: random.Random) -> str:
-    length = _LEVELS.get(question.think, 2) if isinstance(question.think, str) else 2
-    opening = f"The user says {_quote(_last_words(question.messages))}. I am only a practice model."
+    length = _LEVELS["medium" if question.think is True else str(question.think)]
+    opening = f"The user says {_quote(_last_words(question.messages), 5)}. I am only a practice model."
     return " ".join([opening, *(_filler(rng) for _ in range(length))]) + "\n"
 
 

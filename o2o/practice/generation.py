@@ -117,10 +117,10 @@ class Speech:
             message["tool_calls"] = [
                 _tool_call(piece, index, created_at) for index, piece in enumerate(calls)
             ]
-        end = self._end(total_ns, eval_ns)
+        answer = {**self._head(message, created_at), **self._end(total_ns, eval_ns)}
         if self.top is not None:
-            end["logprobs"] = [logprob(piece.text, self.top) for piece in pieces]
-        return {**self._head(message, created_at), **end}
+            answer["logprobs"] = [logprob(piece.text, self.top) for piece in pieces]
+        return answer
 
     def _end(self, total_ns: int, eval_ns: int) -> dict[str, Any]:
         end: dict[str, Any] = {"done": True, "done_reason": self.generated.reason}
