@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from o2o.errors import Unauthorized
 
@@ -25,6 +26,12 @@ _NO_KEY = (
 _WRONG_KEY = "Incorrect API key provided: {}. Whoever runs this server can give you one."
 
 
+class Headers(Protocol):
+    """The headers of a request, by name in any case; values are bytes as latin-1, as WSGI has them."""
+
+    def get(self, key: str, default: str, /) -> str: ...
+
+
 def is_open(path: str) -> bool:
     """Tell whether a path may be asked without a key."""
     return path in OPEN_PATHS
@@ -39,11 +46,8 @@ class Keys:
     def __repr__(self) -> str:
         return f"<Keys {sorted({key_id for _, key_id in self._known})}>"
 
-    def check(self, headers: Mapping[str, str]) -> str:
-        """Return the id of the key that a request shows, or raise Unauthorized.
-
-        `headers` are looked up in the spelling of OpenAI's documents and hold what WSGI holds: bytes as latin-1.
-        """
+    def check(self, headers: Headers) -> str:
+        """Return the id of the key that a request shows, or raise Unauthorized."""
         shown = list(_shown(headers))
         if not shown:
             raise Unauthorized(_NO_KEY, headers={"WWW-Authenticate": "Bearer"})
@@ -60,7 +64,7 @@ class Keys:
         return found
 
 
-def _shown(headers: Mapping[str, str]) -> Iterator[str]:
+def _shown(headers: Headers) -> Iterator[str]:
     bearer = _BEARER.fullmatch(headers.get("Authorization", ""))
     for key in (bearer[1] if bearer else "", headers.get("api-key", ""), headers.get("x-api-key", "")):
         if key.strip():
