@@ -99,7 +99,7 @@ def _wrong_size(fault: str, code: str, noun: str, bound: str, size: str) -> Expl
 
 
 def _wrong_text(param: str, problem: Problem) -> BadRequest:
-    message = f"Invalid '{param}': string does not match pattern. Expected {_expected(problem.schema)}."
+    message = f"Invalid '{param}': string does not match pattern. Expected {problem.schema['title']}."
     return _refusal(message, "invalid_value", param)
 
 

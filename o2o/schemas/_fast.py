@@ -49,10 +49,8 @@ def source(name: str) -> str:
     """Return the Python code that judges schema `name`, rewritten as this module's docstring says."""
     import fastjsonschema
 
-    # use_default would write defaults into bodies. Without details it cannot do `const`: schemas say `enum`.
-    code: str = fastjsonschema.compile_to_code(
-        load(name), use_default=False, use_formats=False, detailed_exceptions=False
-    )
+    # use_default would write defaults into bodies.
+    code: str = fastjsonschema.compile_to_code(load(name), use_default=False, use_formats=False)
     code = re.sub(r"raise JsonSchemaValueException\(.*", "raise Refused", code)
     code = re.sub(r'^ *\w+_keys\.remove\("\w+"\)\n', "", code, flags=re.MULTILINE)
     code = re.sub(r"(\w+_keys) = set\((\w+)\.keys\(\)\)", r"\1 = \2", code)
