@@ -13,7 +13,7 @@ from bench import measure, scenarios, server
 from bench.harness import Bench, Target, Values
 
 OPEN = scenarios.Scenario(
-    "memory", "stream", "t7d1000", (), 1000, requests=1000, ramp=2, cap=14, rounds=2, once=scenarios.TEACHING
+    "memory", "stream", "t7d1000", (), 1000, requests=1000, ramp=2, cap=14, rounds=2, slow=True
 )
 LEAVING = scenarios.Scenario("departure", "stream", "t6d2000", ())
 DEPARTURE_SECONDS = 6
@@ -31,7 +31,7 @@ class Fresh:
     run: Callable[[Bench, Target], dict[str, Values]]
     rounds: int
     quick: int = 0
-    once: frozenset[str] = frozenset()
+    slow: bool = False
 
 
 def start_and_leave(bench: Bench, target: Target) -> dict[str, Values]:
@@ -140,11 +140,11 @@ def _growth(bench: Bench, target: Target, load: scenarios.Scenario) -> Values:
 
 
 FRESH = (
-    Fresh("start", "stream", start_and_leave, rounds=5, quick=3, once=frozenset({"litellm"})),
-    Fresh("departure-whole", "stream", leave_whole, rounds=3, once=scenarios.TEACHING),
-    Fresh("growth-embed", "embed", growth_of_embeddings, rounds=3, once=scenarios.TEACHING),
-    Fresh("growth-vision", "vision", growth_of_vision, rounds=3, once=scenarios.TEACHING),
-    Fresh("memory", "stream", open_streams, rounds=2, once=scenarios.TEACHING),
+    Fresh("start", "stream", start_and_leave, rounds=5, quick=2),
+    Fresh("departure-whole", "stream", leave_whole, rounds=3, slow=True),
+    Fresh("growth-embed", "embed", growth_of_embeddings, rounds=3, slow=True),
+    Fresh("growth-vision", "vision", growth_of_vision, rounds=3, slow=True),
+    Fresh("memory", "stream", open_streams, rounds=2, slow=True),
 )
 SHOWS: dict[str, tuple[tuple[str, str], ...]] = {
     "start": (("ms", "ms"),),

@@ -57,6 +57,15 @@ def read_goals(path: Path) -> list[Goal]:
     return [Goal(**line) for line in json.loads(path.read_text())]
 
 
+def rows_needed(goals: Iterable[Goal]) -> dict[str, frozenset[str]]:
+    """Return, by scenario, the rows that goals compare ours with, and ours."""
+    needed: dict[str, frozenset[str]] = {}
+    for goal in goals:
+        floor = {"direct"} if goal.how == "added" else set()
+        needed[goal.scenario] = needed.get(goal.scenario, frozenset({OURS})) | {goal.against} | floor
+    return needed
+
+
 def values_by_round(records: Iterable[Record], scenario: str, row: str, name: str) -> dict[int, float]:
     """Return one row's values of one kind in one scenario, by round."""
     return {
@@ -112,9 +121,11 @@ def page(
 ) -> str:
     """Return the Markdown page: notes, the goals, and every scenario with every row."""
     lines = [f"- {note}" for note in notes]
-    missing = [f"{verdict.goal.goal} ({verdict.goal.metric})" for verdict in verdicts if not verdict.rounds]
-    if missing:
-        lines.append(f"- Not measured: {'; '.join(missing)}.")
+    missing = [
+        f"{v.goal.goal}{f' ({v.goal.against})' * bool(v.goal.against)}" for v in verdicts if not v.rounds
+    ]
+    if missing and OURS in rows:
+        lines.append(f"- Goals not measured: {', '.join(missing)}.")
     lines += ["", *_scenario_table(records, shows, rows), "", *_goal_table(verdicts)]
     return "\n".join(lines) + "\n"
 

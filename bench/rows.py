@@ -46,8 +46,6 @@ class Row:
     cwd: Path | None = None
     lacks: frozenset[str] = frozenset()
     """Kinds of scenarios that it cannot do."""
-    rounds: int | None = None
-    """How many rounds it takes part in; None: all."""
     start_seconds: float = 20
     versions: Mapping[str, str] = field(default_factory=dict)
 
@@ -100,7 +98,7 @@ def naive() -> Row:
 
     lacks = frozenset({"logprobs"})
     # In its own folder gunicorn does not find the project's gunicorn.conf.py.
-    return Row("naive", "openai", "/v1/models", command, cwd=HERE, lacks=lacks, rounds=2)
+    return Row("naive", "openai", "/v1/models", command, cwd=HERE, lacks=lacks)
 
 
 def fastapi() -> Row:
@@ -173,6 +171,7 @@ def prepare(names: Iterable[str], models: Iterable[str]) -> tuple[list[Row], dic
 
 
 ROWS = ("direct", "nginx", "naive", "fastapi", "o2o")
+QUICK_ROWS = ("direct", "nginx", "fastapi", "o2o")
 ALL_ROWS = (*ROWS, "litellm")
 
 

@@ -35,20 +35,20 @@ class Run:
         self.records: list[report.Record] = []
         self.notes: list[str] = []
         self.machine = measure.machine_facts()
+        self.goals = report.read_goals(HERE / "goals.json")
+        self.needed = report.rows_needed(self.goals)
         self.deadline = time.monotonic() + options.budget
 
-    def rounds_of(self, full: int, quick: int, row: rows.Row, once: frozenset[str]) -> int:
-        """Return how many rounds a row takes part in."""
-        if not full:
-            return 0
-        wanted = self.options.rounds or (quick if self.options.quick else full)
-        if self.options.quick and not quick and not self.options.scenarios:
-            return 0
-        if self.options.quick and not quick:
-            wanted = self.options.rounds or 1
-        if row.name in once:
-            wanted = min(wanted, 1)
-        return min(wanted, row.rounds) if row.rounds else wanted
+    def rounds_of(self, name: str, full: int, quick: int, slow: bool, row: rows.Row) -> int:
+        """Return how many rounds a row takes part in: all where a goal needs it, otherwise few."""
+        named = bool(self.options.scenarios)
+        wanted = full if not self.options.quick else (quick or int(named))
+        if wanted and self.options.rounds:
+            return int(self.options.rounds)
+        if row.name in self.needed.get(name, {report.OURS}):
+            return wanted
+        few = 1 if slow or self.options.quick else 2
+        return 0 if slow and self.options.quick and not named else min(few, wanted)
 
     def chosen(self, name: str) -> bool:
         """Return whether a scenario takes part."""
@@ -87,7 +87,7 @@ class Run:
                 continue
             for number in range(max(one.rounds, self.options.rounds or 0)):
                 for row in rotated(found, number):
-                    wanted = self.rounds_of(one.rounds, one.quick, row, one.once)
+                    wanted = self.rounds_of(one.name, one.rounds, one.quick, one.slow, row)
                     if row.command is None or one.kind in row.lacks or number >= wanted or self.late():
                         continue
                     say(f"{one.name} {row.name} {number + 1}/{wanted}")
@@ -116,7 +116,7 @@ class Run:
     def _takes_part(self, row: rows.Row, scenario: scenarios.Scenario, number: int) -> bool:
         if not self.chosen(scenario.name) or scenario.kind in row.lacks:
             return False
-        return number < self.rounds_of(scenario.rounds, scenario.quick, row, scenario.once)
+        return number < self.rounds_of(scenario.name, scenario.rounds, scenario.quick, scenario.slow, row)
 
     def _load(self, bench: Bench, target: Target, scenario: scenarios.Scenario, number: int) -> None:
         if number == 0:
@@ -181,7 +181,7 @@ def _measure(run: Run, bench: Bench, found: list[rows.Row]) -> int:
 
 def _finish(run: Run, found: list[rows.Row], checked: dict[str, Any], complaints: list[str]) -> int:
     noise = run.noise()
-    verdicts = [report.judge(goal, run.records) for goal in report.read_goals(HERE / "goals.json")]
+    verdicts = [report.judge(goal, run.records) for goal in run.goals]
     missed = [verdict for verdict in verdicts if verdict.gate_met is False]
     noisy = noise > NOISE_LIMIT or bool(complaints)
     run.notes.insert(
@@ -256,7 +256,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--no-selfcheck", action="store_true", help="skip the check of the machine")
     options = parser.parse_args(arguments)
-    options.rows = _names(parser, options.rows, rows.ALL_ROWS) or list(rows.ROWS)
+    default = rows.QUICK_ROWS if options.quick else rows.ROWS
+    options.rows = _names(parser, options.rows, rows.ALL_ROWS) or list(default)
     if options.with_litellm and "litellm" not in options.rows:
         options.rows.append("litellm")
     options.scenarios = _names(parser, options.scenarios, names)
