@@ -83,12 +83,12 @@ def _practice(asked: argparse.Namespace) -> int:
     from o2o.practice import PracticeServer
 
     parent = os.getppid()
+    server = PracticeServer(asked.host, asked.port, asked.pace)
     try:
-        server = PracticeServer(asked.host, asked.port, asked.pace)
+        server.start()
     except OSError as error:
         print(f"The practice upstream cannot listen on port {asked.port}: {error.strerror}.", file=sys.stderr)
         return 1
-    server.start()
     print(server.url, flush=True)
     try:
         while not asked.with_parent or os.getppid() == parent:

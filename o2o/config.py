@@ -346,12 +346,13 @@ def _kind(entry: Any, name: str) -> Kind:
 
 
 def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
-    known = [entry.name for entry in describe()]
+    # Compared without the prefix, which would make any two of them look alike.
+    known = {entry.name.removeprefix("O2O_"): entry.name for entry in describe()}
     for name in sorted(environ):
-        if not name.startswith("O2O_") or name in known or _INJECTED.fullmatch(name):
+        if not name.startswith("O2O_") or name in known.values() or _INJECTED.fullmatch(name):
             continue
-        near = difflib.get_close_matches(name, known, n=1)
-        yield f"{name} is not a setting of o2o" + (f"; did you mean {near[0]}?" if near else ".")
+        near = difflib.get_close_matches(name.removeprefix("O2O_"), known, n=1)
+        yield f"{name} is not a setting of o2o" + (f"; did you mean {known[near[0]]}?" if near else ".")
 
 
 def _shorten(raw: str) -> str:
