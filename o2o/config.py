@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 from o2o import setting_kinds as kinds
 from o2o.setting_kinds import Kind
 
-_TRIPLET = re.compile(r"[a-z0-9_]+-[a-z0-9_]+-[a-z0-9_.]+(-[a-z0-9_.]+)?", re.IGNORECASE)
+_TRIPLET = re.compile(
+    r"[a-z0-9_]+-(conda|apple|pc|unknown|linux|w64)(_[a-z0-9]+)?-[a-z0-9_.-]+", re.IGNORECASE
+)
 # Kubernetes gives every pod variables about each service of its namespace; for one called o2o they look like ours.
 _INJECTED = re.compile(r"O2O_PORT(_.*)?|O2O_SERVICE_.*")
 _PASSWORD = re.compile(r"//[^/@]*@")
@@ -334,7 +336,7 @@ def env_example() -> str:
 
 def looks_like_triplet(host: str) -> bool:
     """Tell whether `host` has the shape of a compiler's triplet, which conda exports as HOST."""
-    return "." not in host and _TRIPLET.fullmatch(host) is not None
+    return _TRIPLET.fullmatch(host) is not None
 
 
 def _names(entry: Any) -> tuple[str, ...]:
@@ -347,9 +349,10 @@ def _kind(entry: Any, name: str) -> Kind:
 
 def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
     # Compared without the prefix, which would make any two of them look alike.
-    known = {entry.name.removeprefix("O2O_"): entry.name for entry in describe()}
+    names = {entry.name for entry in describe()}
+    known = {name.removeprefix("O2O_"): name for name in sorted(names)}
     for name in sorted(environ):
-        if not name.startswith("O2O_") or name in known.values() or _INJECTED.fullmatch(name):
+        if not name.startswith("O2O_") or name in names or _INJECTED.fullmatch(name):
             continue
         near = difflib.get_close_matches(name.removeprefix("O2O_"), known, n=1)
         yield f"{name} is not a setting of o2o" + (f"; did you mean {known[near[0]]}?" if near else ".")
