@@ -59,8 +59,8 @@ def begun(started: Run) -> Run:
 
 
 def _ended(last: list[Choice]) -> Run:
+    yield from ()
     return last
-    yield  # a generator, though it yields nothing
 
 
 def _resumed(first: list[Choice] | None, started: Run) -> Run:

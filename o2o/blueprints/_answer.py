@@ -1,0 +1,188 @@
+"""What the generating endpoints share: open a request, and answer it whole or as a stream.
+
+Nothing of a stream touches `request`: by the time it runs, Flask has forgotten it.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from flask import Response, g, request
+
+from o2o import sse
+from o2o.body import read_json
+from o2o.errors import BadRequest, CallerGone
+from o2o.generation import Run, begun
+from o2o.hangup import caller_fd, watcher
+from o2o.services import Services
+from o2o.ticket import Ticket
+from o2o.translate.facts import Facts
+from o2o.translate.policy import Resolved, check_cloud, resolve
+from o2o.translate.turn import Choice, Stamp
+
+_encode = msgspec.json.Encoder().encode
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_MOST_NAMES = 20
+_STREAM_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+
+
+def open_request(services: Services) -> tuple[Ticket, Any]:
+    """Watch the caller, read the body and take a place among the generations; the ticket gives all of it back."""
+    ticket: Ticket = g.ticket
+    ticket.line.deadline = ticket.began + services.limits.deadline
+    watch = watcher().watch(ticket.line, caller_fd(request.environ))
+    ticket.on_close(watch.close)
+    limits = services.limits
+    body = read_json(request.environ, limit=limits.body_bytes, seconds=limits.body_seconds, patience=watch)
+    return ticket, body
+
+
+def admit(services: Services, ticket: Ticket) -> None:
+    """Take a place among the generations in flight, or raise ServerOverloaded."""
+    ticket.on_close(services.admission.enter().leave)
+
+
+def resolve_model(services: Services, ticket: Ticket, body: Mapping[str, Any]) -> Resolved:
+    """Return which model is meant: by the body, the path of an Azure deployment, or the operator's default."""
+    policy = services.policy
+    known = services.catalogue.knows if policy.default_model_for_unknown else None
+    resolved = resolve(body.get("model") or g.get("deployment"), policy, known=known)
+    ticket.model = resolved.requested
+    return resolved
+
+
+def facts(services: Services, resolved: Resolved, needed: bool) -> Facts | None:
+    """Return what is known of the model; asked only where it is needed."""
+    policy = services.policy
+    if not needed and policy.allow_cloud:
+        return None
+    found = services.catalogue.facts(resolved.target)
+    if found is not None and found.remote:
+        check_cloud(resolved.target, policy, remote=True)
+    return found
+
+
+def num_ctx_header(text: str | None) -> int | None:
+    """Return the window that the header x-o2o-num-ctx asks for."""
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text[:12]) < 2**31:
+        raise BadRequest(
+            "Invalid header 'x-o2o-num-ctx': expected a positive integer.", code="invalid_value", param="num_ctx"
+        )
+    return int(text)
+
+
+def headers(ignored: Sequence[str], warnings: Sequence[str], num_ctx: int | None) -> dict[str, str]:
+    """Return the headers that say what was not honoured, what happened on the way, and the window asked for."""
+    made: dict[str, str] = {}
+    if ignored:
+        names = dict.fromkeys(name if _NAME.fullmatch(name) else "?" for name in ignored)
+        made["x-o2o-ignored"] = ", ".join(list(names)[:_MOST_NAMES])
+    if warnings:
+        made["x-o2o-warning"] = ", ".join(dict.fromkeys(warnings))
+    if num_ctx is not None:
+        made["x-o2o-num-ctx"] = str(num_ctx)
+    return made
+
+
+class Chunks:
+    """Encodes choices as chunks: the same head on each, and usage where the caller asked for it."""
+
+    def __init__(self, head: Mapping[str, Any], body: Mapping[str, Any], usage: Callable[[], dict[str, Any]]) -> None:
+        wishes = body.get("stream_options") or {}
+        self._usage = usage
+        self._include_usage = bool(wishes.get("include_usage"))
+        self._noise = secrets.token_urlsafe(64) if wishes.get("include_obfuscation") else None
+        self._before = b"data: " + _encode(head)[:-1] + b',"choices":['
+        self._after = b'],"usage":null}\n\n' if self._include_usage else b"]}\n\n"
+
+    def render(self, choices: list[Choice]) -> bytes:
+        """Return one event for each choice."""
+        before, after = self._before, self._after
+        if self._noise is not None:
+            return b"".join(before + _encode(choice) + self._padding(after) for choice in choices)
+        return b"".join([before + _encode(choice) + after for choice in choices])
+
+    def end(self) -> bytes:
+        """Return what stands before `[DONE]`: the usage, or nothing."""
+        usage = self._usage()
+        if not self._include_usage:
+            return b""
+        return self._before + b'],"usage":' + _encode(usage) + b"}\n\n"
+
+    def _padding(self, after: bytes) -> bytes:
+        assert self._noise is not None
+        length = 1 + secrets.randbelow(len(self._noise))
+        return after.replace(b"]", b'],"obfuscation":"' + self._noise[:length].encode() + b'"', 1)
+
+
+def new_stamp(prefix: str, model: str, fingerprint: str | None) -> Stamp:
+    """Return the identity of a new completion."""
+    return Stamp(prefix + secrets.token_hex(12), int(time.time()), model, fingerprint)
+
+
+def new_call_id() -> str:
+    """Return the id of a tool call: `call_` and 24 characters."""
+    return "call_" + secrets.token_hex(12)
+
+
+def as_json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a JSON response."""
+    return Response(_encode(value), status, headers, mimetype="application/json")
+
+
+def whole(run: Run, completion: Callable[[list[Choice]], dict[str, Any]], headers: Callable[[], dict[str, str]]) -> Response:
+    """Run to the end and answer with the fold of the choices."""
+    choices: list[Choice] = []
+    try:
+        while True:
+            try:
+                came = next(run)
+            except StopIteration as stop:
+                choices += stop.value
+                break
+            if came:
+                choices += came
+    finally:
+        run.close()
+    body = completion(choices)
+    return as_json(body, headers=headers())
+
+
+def streamed(ticket: Ticket, run: Run, chunks: Chunks, headers: Callable[[], dict[str, str]]) -> Response:
+    """Answer with a stream whose status is decided by the first thing that comes."""
+    ticket.on_close(run.close)
+    body = _Body(sse.stream(begun(run), chunks.render, chunks.end, ticket.failed), ticket)
+    return Response(body, 200, {**_STREAM_HEADERS, **headers()}, content_type="text/event-stream; charset=utf-8")
+
+
+class _Body:
+    """The body of a stream: ends its run when the server closes it, also when it was never read."""
+
+    def __init__(self, events: Iterator[bytes], ticket: Ticket) -> None:
+        self._events = events
+        self._ticket = ticket
+        self._ended = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._events)
+        except StopIteration:
+            self._ended = True
+            raise
+
+    def close(self) -> None:
+        if not self._ended and self._ticket.error is None:
+            self._ticket.failed(CallerGone())
+        self._events.close()  # type: ignore[attr-defined]  # sse.stream is a generator
+        self._ticket.close()

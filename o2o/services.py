@@ -1,0 +1,33 @@
+"""What the views work with, made once by the composition root."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from o2o.admission import Admission
+from o2o.catalogue import Catalogue
+from o2o.hangup import Watcher
+from o2o.translate.policy import Policy
+from o2o.upstream.client import Upstream
+from o2o.upstream.replies import Beat
+
+
+class Limits(NamedTuple):
+    """Bounds on one request: bytes and seconds."""
+
+    body_bytes: int
+    body_seconds: float
+    deadline: float
+
+
+class Services(NamedTuple):
+    """Everything a view may use; one for each app."""
+
+    upstream: Upstream
+    catalogue: Catalogue
+    policy: Policy
+    admission: Admission
+    limits: Limits
+    beat: Beat
+    merged: set[str]
+    """Models whose template refused the order of roles once; their messages are merged at once."""

@@ -1,0 +1,231 @@
+"""What a chat body asks, worked out once: the payload for Ollama, and how its answer is to be read; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from o2o.errors import BadRequest, Refused, clip
+from o2o.schemas import ChatRequest
+from o2o.translate import format as formats
+from o2o.translate import messages, options, thinking, tools
+from o2o.translate.facts import Facts, can
+from o2o.translate.policy import Policy, Resolved
+from o2o.translate.window import larger_window
+
+Stage = Literal["plain", "forced", "tools first"]
+
+_KNOWN_ELSEWHERE = frozenset(["ttl"])
+"""Names that are honoured though no schema has them."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One chat request in Ollama's terms."""
+
+    requested: str
+    payload: dict[str, Any]
+    policy: Policy
+    facts: Facts | None
+    stage: Stage = "plain"
+    tools: tools.ToolPlan | None = None
+    format: formats.Format | None = None
+    thinking_off: bool = False
+    reasoning: str = "both"
+    prefill: str = ""
+    logprobs: bool = False
+    limit: int | None = None
+    patient: bool = False
+    timings: bool = False
+    ignored: list[str] = field(default_factory=list)
+
+    def schema_payload(self) -> dict[str, Any]:
+        """Return the second of two steps: the same conversation, without tools, in the schema's form."""
+        assert self.format is not None
+        payload = {name: value for name, value in self.payload.items() if name != "tools"}
+        payload["format"] = self.format.payload()
+        if self.facts is not None and can(self.facts, "thinking"):
+            payload["think"] = False
+        return payload
+
+    def corrected(self, payload: Mapping[str, Any], text: str, wrong: str | None) -> dict[str, Any]:
+        """Return the payload of a second try, which says what was wrong with the first."""
+        assert self.tools is not None
+        problem = f"Its arguments were wrong: {wrong}" if wrong else "It was not a call of one of the tools."
+        said = [{"role": "assistant", "content": text}] if text else []
+        told = {"role": "user", "content": f"{problem} {tools.nudge(self.tools)}"}
+        return {**payload, "messages": [*payload["messages"], *said, told]}
+
+    def larger_window(self, refused: Refused) -> int | None:
+        """Return the window to try once more with, or None."""
+        chosen = "num_ctx" in self.payload.get("options", {})
+        return larger_window(refused, self.policy, self.facts, chosen=chosen)
+
+    def reseeded(self, seed: int | None) -> Question:
+        """Return the same question with another seed, for one of several choices."""
+        if seed is None:
+            return self
+        payload = {**self.payload, "options": {**self.payload.get("options", {}), "seed": seed}}
+        return replace(self, payload=payload)
+
+
+def ask(
+    body: ChatRequest,
+    resolved: Resolved,
+    *,
+    policy: Policy,
+    facts: Facts | None,
+    version: tuple[int, ...] | None = None,
+    num_ctx_header: int | None = None,
+    images: Mapping[str, str] | None = None,
+) -> Question:
+    """Translate a chat body; raises BadRequest for what cannot be done."""
+    _refuse_unsupported(body)
+    sampling = options.sampling(
+        body, policy=policy, defaults=resolved.defaults, facts=facts, num_ctx_header=num_ctx_header
+    )
+    ignored = list(sampling.ignored)
+    plan = tools.choose(body)
+    wanted = formats.wish(body)
+    wish = thinking.wish(body, defaults=resolved.defaults, facts=facts, version=version)
+    ignored += wish.ignored
+    payload: dict[str, Any] = {
+        "model": resolved.target,
+        "messages": messages.to_ollama(body["messages"], facts=facts, images=images or {}),
+        "stream": True,
+    }
+    if not _truncate(body, policy):
+        payload["truncate"] = False
+    if sampling.options:
+        payload["options"] = sampling.options
+    if sampling.keep_alive is not None:
+        payload["keep_alive"] = sampling.keep_alive
+    logprobs = _add_logprobs(body, payload)
+    stage = _add_tools(payload, plan, wanted, facts, policy)
+    constrained = "format" in payload or stage != "plain"
+    think = _think(wish, constrained, facts)
+    if think is not None:
+        payload["think"] = think
+    ignored += _without_effect(body)
+    return Question(
+        requested=resolved.requested,
+        payload=payload,
+        policy=policy,
+        facts=facts,
+        stage=stage,
+        tools=plan,
+        format=wanted,
+        thinking_off=think is False,
+        reasoning=wish.shown(policy.reasoning),
+        prefill=_prefill(payload["messages"], facts),
+        logprobs=logprobs,
+        limit=sampling.limit,
+        patient=constrained or "tools" in payload,
+        timings=bool(body.get("timings")) or policy.timings,
+        ignored=ignored,
+    )
+
+
+def _refuse_unsupported(body: ChatRequest) -> None:
+    modalities = body.get("modalities") or []
+    if "audio" in modalities or body.get("audio") is not None:
+        param = "modalities" if "audio" in modalities else "audio"
+        raise _unsupported(param, "Ollama's models answer in text only.")
+    if body.get("moderation") is not None:
+        raise _unsupported("moderation", "There is no moderation on this server.")
+    if body.get("web_search_options") is not None:
+        raise _unsupported("web_search_options", "There is no web search on this server.")
+    if body.get("use_beam_search"):
+        raise _unsupported("use_beam_search", "Ollama has no beam search.")
+
+
+def _unsupported(param: str, why: str) -> BadRequest:
+    return BadRequest(
+        f"Unsupported parameter: '{param}' is not supported. {why}", code="unsupported_parameter", param=param
+    )
+
+
+def _truncate(body: ChatRequest, policy: Policy) -> bool:
+    asked = body.get("truncate")
+    return policy.truncate if asked is None else bool(asked)
+
+
+def _add_logprobs(body: ChatRequest, payload: dict[str, Any]) -> bool:
+    top = body.get("top_logprobs")
+    if not body.get("logprobs"):
+        if top:
+            raise BadRequest(
+                "Invalid 'top_logprobs': it needs 'logprobs' to be true.", code="invalid_value", param="top_logprobs"
+            )
+        return False
+    payload["logprobs"] = True
+    if top:
+        payload["top_logprobs"] = top
+    return True
+
+
+def _add_tools(
+    payload: dict[str, Any],
+    plan: tools.ToolPlan | None,
+    wanted: formats.Format | None,
+    facts: Facts | None,
+    policy: Policy,
+) -> Stage:
+    """Put tools and format into the payload; return how the answer is to be read."""
+    offered = plan is not None and plan.mode != "none"
+    if not offered or plan is None:
+        if wanted is not None:
+            payload["format"] = wanted.payload()
+        return "plain"
+    native = can(facts, "tools") is not False
+    if plan.mode == "required":
+        payload["format"] = tools.forced_format(plan)
+        if native:
+            payload["tools"] = tools.to_ollama(plan)
+        _add_system(payload, tools.nudge(plan) if native else tools.prompt_description(plan))
+        return "forced"
+    if native or policy.tools_fallback == "error":
+        payload["tools"] = tools.to_ollama(plan)
+    else:
+        _add_system(payload, tools.prompt_description(plan))
+    return "plain" if wanted is None else "tools first"
+
+
+def _add_system(payload: dict[str, Any], text: str) -> None:
+    """Add to the system message in front, or put one there."""
+    said = payload["messages"]
+    if said and said[0]["role"] == "system":
+        first = {**said[0], "content": f"{said[0]['content']}\n\n{text}"}
+        payload["messages"] = [first, *said[1:]]
+    else:
+        payload["messages"] = [{"role": "system", "content": text}, *said]
+
+
+def _think(wish: thinking.Wish, constrained: bool, facts: Facts | None) -> bool | str | None:
+    """Return what to send as `think`; a model that thinks obeys a schema only when it does not."""
+    if wish.think is None and constrained and can(facts, "thinking"):
+        if facts is not None and facts.harmony:
+            return "low"  # gpt-oss: `false` and a format give an empty answer
+        return False
+    return wish.think
+
+
+def _prefill(said: list[dict[str, Any]], facts: Facts | None) -> str:
+    """Return the text that the caller wants continued, where Ollama may repeat it."""
+    if not said or said[-1]["role"] != "assistant" or (facts is not None and facts.path == "rendered"):
+        return ""
+    return str(said[-1].get("content") or "")
+
+
+def _without_effect(body: ChatRequest) -> list[str]:
+    """Return what is accepted and does nothing, though a caller might count on it."""
+    return ["store"] if body.get("store") else []
+
+
+def unknown(body: Mapping[str, Any], known: frozenset[str], policy: Policy) -> list[str]:
+    """Return the parameters that nobody knows, for x-o2o-ignored; raises BadRequest where those are refused."""
+    names = [name for name in body if name not in known and name not in _KNOWN_ELSEWHERE]
+    if names and policy.strict:
+        raise BadRequest(f"Unrecognized request argument supplied: {clip(names[0])}")
+    return names

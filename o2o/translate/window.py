@@ -1,0 +1,38 @@
+"""How large a window to ask Ollama for when a prompt did not fit; pure."""
+
+from __future__ import annotations
+
+from o2o.errors import Refused
+from o2o.translate.facts import Facts
+from o2o.translate.faults import overflow
+from o2o.translate.policy import Policy
+
+AUTOMATIC = (4096, 32768)
+"""Sizes that Ollama chooses by itself; the third, 262144, is larger than anything to grow to."""
+USUAL_CEILING = 32768
+_BUCKETS = (8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576)
+_ROOM = 1024
+"""Tokens to leave for the answer."""
+
+
+def larger_window(refused: Refused, policy: Policy, facts: Facts | None, *, chosen: bool) -> int | None:
+    """Return the window to try once more with, or None where growing is not wanted or would not help.
+
+    `chosen`: the request named its own window, which is then nobody else's to change. Without a ceiling of the
+    operator's only a window that Ollama chose by itself grows.
+    """
+    ceiling = policy.max_num_ctx
+    if ceiling == 0 or chosen:
+        return None
+    found = overflow(refused)
+    if found is None or found.n_prompt_tokens is None or found.n_ctx is None:
+        return None
+    if ceiling is None:
+        if found.n_ctx not in AUTOMATIC:
+            return None
+        ceiling = USUAL_CEILING
+    if facts is not None and facts.context_length is not None:
+        ceiling = min(ceiling, facts.context_length)
+    window = next((size for size in _BUCKETS if size >= found.n_prompt_tokens + _ROOM), None)
+    window = ceiling if window is None else min(window, ceiling)
+    return window if window > max(found.n_ctx, found.n_prompt_tokens) else None
