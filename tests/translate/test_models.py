@@ -4,8 +4,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from o2o.translate.facts import Facts
 from o2o.translate.models import created, find, to_openai
