@@ -16,7 +16,9 @@ from o2o.blueprints import chat, completions, elsewhere, embeddings, models, ops
 from o2o.blueprints._answer import as_json
 from o2o.catalogue import Catalogue
 from o2o.config import Settings
+from o2o.log import configure
 from o2o.origin import Origins
+from o2o.schemas import compile_all
 from o2o.services import Limits, Services
 from o2o.ticket import Ticket
 from o2o.translate.policy import Policy, parse_aliases
@@ -31,6 +33,8 @@ _log = logging.getLogger("o2o")
 
 def create_app(settings: Settings, upstream: Upstream | None = None) -> Flask:
     """Return an app of its own for these settings; nothing is shared between two of them but the watcher."""
+    configure(settings.log_level)
+    compile_all()
     app = Flask("o2o", static_folder=None)
     app.url_map.strict_slashes = False
     services = make_services(settings, upstream or make_upstream(settings))

@@ -40,7 +40,14 @@ def open_request(services: Services) -> tuple[Ticket, Any]:
     ticket.on_close(watch.close)
     limits = services.limits
     body = read_json(request.environ, limit=limits.body_bytes, seconds=limits.body_seconds, patience=watch)
-    return ticket, body
+    return ticket, _with_model(body, g.get("deployment") or services.policy.default_model)
+
+
+def _with_model(body: Any, model: str | None) -> Any:
+    """Return the body with a model, where it names none and the path or the operator does."""
+    if model is None or not isinstance(body, dict) or body.get("model") is not None:
+        return body
+    return {**body, "model": model}
 
 
 def admit(services: Services, ticket: Ticket) -> None:
@@ -49,10 +56,10 @@ def admit(services: Services, ticket: Ticket) -> None:
 
 
 def resolve_model(services: Services, ticket: Ticket, body: Mapping[str, Any]) -> Resolved:
-    """Return which model is meant: by the body, the path of an Azure deployment, or the operator's default."""
+    """Return which model is meant, and who runs under that name."""
     policy = services.policy
     known = services.catalogue.knows if policy.default_model_for_unknown else None
-    resolved = resolve(body.get("model") or g.get("deployment"), policy, known=known)
+    resolved = resolve(body["model"], policy, known=known)
     ticket.model = resolved.requested
     return resolved
 
