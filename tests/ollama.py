@@ -23,7 +23,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from o2o.practice.server import JSON, NDJSON, Exchange, PracticeServer, encode
+from o2o.practice import Exchange, PracticeServer
+from o2o.practice.gojson import encode
+from o2o.practice.server import JSON, NDJSON
 
 Step = bytes | float | threading.Event | Literal["close", "reset"]
 """Bytes to send, seconds to wait, something to wait for, or an end: the connection is closed, or reset."""

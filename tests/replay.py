@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from o2o.practice.server import Exchange
+from o2o.practice import Exchange
 from tests.ollama import FakeOllama, hang_up
 
 FOLDER = Path(__file__).parent / "recordings"

@@ -1,7 +1,7 @@
 """What Ollama accepts as a request: JSON as Go reads it, with Go's complaints about wrong types.
 
 Names of fields are matched without regard to case, unknown ones are ignored, null means absent, and whatever
-follows the JSON object is ignored. Options are read later than the rest, and with other words.
+follows the JSON object is ignored.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from o2o.practice import gojson
 from o2o.practice.faults import Fault, wrong_type
+from o2o.practice.gojson import kind
 
 Fields = Mapping[str, str]
 
@@ -67,19 +69,6 @@ _STRUCTS: Mapping[str, Fields] = {
 }
 _KINDS = {"string": "string", "bool": "bool", "int": "number", "map[string]interface {}": "object"}
 
-_INTEGERS = frozenset("num_ctx num_batch num_gpu main_gpu num_thread num_keep seed num_predict top_k".split())
-_INTEGERS |= {"repeat_last_n", "draft_num_predict"}
-_FLOATS = frozenset(
-    "top_p min_p typical_p temperature repeat_penalty presence_penalty frequency_penalty".split()
-)
-
-_WHERE = (
-    ("Expecting property name", "looking for beginning of object key string"),
-    ("Expecting ':'", "after object key"),
-    ("Expecting ','", "after object key:value pair"),
-    ("Invalid control character", "in string literal"),
-    ("Invalid \\escape", "in string escape code"),
-)
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"([+-]?)((?:\d+\.?\d*|\.\d+)(?:ns|us|µs|ms|s|m|h))+|[+-]?0")
 _DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)")
@@ -87,90 +76,12 @@ _DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)")
 
 def read(raw: bytes, struct: str, fields: Fields) -> dict[str, Any]:
     """Return the known fields of a JSON body, absent where null; raise Ollama's 400 for anything else."""
-    body = _parse(raw)
+    body = gojson.parse(raw)
     if body is None:
         return {}
     if not isinstance(body, dict):
         raise Fault(400, f"json: cannot unmarshal {kind(body)} into Go value of type api.{struct}")
     return _read_fields(body, struct, fields)
-
-
-def kind(value: Any) -> str:
-    """Return what Go calls the kind of a JSON value."""
-    if isinstance(value, bool):
-        return "bool"
-    return {str: "string", int: "number", float: "number", list: "array", dict: "object"}[type(value)]
-
-
-def check_options(options: Mapping[str, Any]) -> None:
-    """Raise Ollama's 500 for an option of the wrong type; unknown ones are ignored, like null."""
-    for name, value in options.items():
-        wanted = _option_type(name)
-        if value is None or not wanted:
-            continue
-        if wanted == "array":
-            _check_stop(name, value)
-        elif kind(value) != ("bool" if wanted == "boolean" else "number"):
-            raise Fault(500, f'option "{name}" must be of type {wanted}')
-
-
-def _option_type(name: str) -> str:
-    if name in _INTEGERS:
-        return "integer"
-    if name in _FLOATS:
-        return "float32"
-    return {"stop": "array", "use_mmap": "boolean"}.get(name, "")
-
-
-def _check_stop(name: str, value: Any) -> None:
-    if not isinstance(value, list):
-        raise Fault(500, f'option "{name}" must be of type array')
-    if not all(isinstance(item, str) for item in value):
-        raise Fault(500, f'option "{name}" must be of an array of strings')
-
-
-# --- JSON as Go reads it
-
-
-def _parse(raw: bytes) -> Any:
-    # Go replaces what is no UTF-8, and lone surrogates, by U+FFFD; a byte order mark it reads as three letters.
-    text = raw.decode("utf-8", "replace").lstrip(" \t\r\n")
-    if not text:
-        raise Fault(400, "missing request body")
-    if text.startswith("\ufeff"):
-        raise Fault(400, "invalid character 'ï' looking for beginning of value")
-    try:
-        value, _ = json.JSONDecoder(parse_constant=_no_constant).raw_decode(text)
-        return _without_surrogates(value) if "\\ud" in text.lower() else value
-    except json.JSONDecodeError as error:
-        raise Fault(400, _complaint(error, text)) from None
-    except RecursionError:
-        raise Fault(400, "exceeded max depth") from None
-    except ValueError as error:
-        raise Fault(400, str(error)) from None
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"invalid character '{name[0]}' looking for beginning of value")
-
-
-def _complaint(error: json.JSONDecodeError, text: str) -> str:
-    if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated"):
-        return "unexpected EOF"
-    where = next(
-        (words for start, words in _WHERE if error.msg.startswith(start)), "looking for beginning of value"
-    )
-    return f"invalid character '{text[error.pos]}' {where}"
-
-
-def _without_surrogates(value: Any) -> Any:
-    if isinstance(value, str):
-        return re.sub("[\ud800-\udfff]", "\ufffd", value)
-    if isinstance(value, list):
-        return [_without_surrogates(item) for item in value]
-    if isinstance(value, dict):
-        return {_without_surrogates(name): _without_surrogates(item) for name, item in value.items()}
-    return value
 
 
 # --- fields

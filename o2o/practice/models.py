@@ -65,10 +65,12 @@ MODELS = (
 
 
 def find(name: str) -> Model | None:
-    """Return the model of that name, or None; raise Ollama's 400 for what is no name at all."""
+    """Return the model of that name, or None; raise what Ollama says of a name that it does not take."""
     lowered = name.lower()
     if lowered.endswith((":cloud:local", ":local:cloud")):
         raise Fault(400, f'use either :local or :cloud, not both: "{name}"')
+    if lowered.endswith((":cloud", "-cloud")):
+        raise Fault(403, "ollama cloud is disabled: remote model is unavailable")
     if not _NAME.fullmatch(lowered.removesuffix(":local")):
         raise Fault(400, "invalid model name")
     short = lowered.removesuffix(":local").removeprefix("registry.ollama.ai/").removeprefix("library/")

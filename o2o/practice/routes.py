@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from o2o.practice import bodies, embed, faults, models
+from o2o.practice import bodies, embed, faults, models, options
 from o2o.practice.faults import Fault
 from o2o.practice.generation import Speech
 from o2o.practice.models import Model
@@ -155,7 +155,7 @@ class Ollama:
         if name and models.find(name) is None:
             raise faults.pull_first(name)
         model = _known(name, faults.model_not_found(name))
-        bodies.check_options(body.get("options", {}))
+        options.check(body.get("options", {}))
         window = window_of(model, body)
         loaded_ns = self._load(model, body, window)
         if not texts:
@@ -188,7 +188,7 @@ def _checked(body: Mapping[str, Any], unnamed: Fault, what: str) -> tuple[Model,
         raise faults.cannot(body["model"], "thinking")
     if not model.can("completion"):
         raise faults.cannot(body["model"], what)
-    bodies.check_options(body.get("options", {}))
+    options.check(body.get("options", {}))
     return model, think
 
 

@@ -55,7 +55,8 @@ REFUSED = [
     name
     for group in "03-thinking 04-one-tool-call 07-tool-schemas 09-format 11-generate 12-embed 15-errors".split()
     for name in replay.names(group)
-    if replay.status(replay.load(name)) >= 300 and replay.load(name)["path"] != "native"
+    if replay.status(replay.load(name)) >= 300
+    and replay.load(name)["path"] != "native"
     # The practice model takes longer texts than the recorded one.
     and not name.startswith("12-embed/too-long")
 ]
@@ -99,7 +100,9 @@ def test_answers_look_like_recorded_ones(
     elif name.startswith("00-server/show"):
         assert set(response.json()) - {"parameters"} <= set(lines(replay.replies_bytes(recording))[0])
     elif name.startswith("00-server/tags"):
-        assert shape(response.json()["models"][0]) == shape(lines(replay.replies_bytes(recording))[0]["models"][0])
+        assert shape(response.json()["models"][0]) == shape(
+            lines(replay.replies_bytes(recording))[0]["models"][0]
+        )
     else:
         theirs, ours = lines(replay.replies_bytes(recording)), lines(response.content)
         assert shape(ours[-1]) == shape(theirs[-1])
