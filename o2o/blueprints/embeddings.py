@@ -1,11 +1,59 @@
-"""`POST /v1/embeddings`."""
+"""`POST /v1/embeddings`: vectors of texts, as lists of numbers or as base64.
+
+Deviations from OpenAI's: token arrays are refused, since their numbers belong to another tokenizer. An input
+that is too long is an error unless `truncate` or O2O_EMBED_TRUNCATE says otherwise.
+"""
 
 from __future__ import annotations
 
-from flask import Blueprint
+from flask import Blueprint, Response, request
 
+from o2o.blueprints import _answer
+from o2o.errors import O2OError, Refused
+from o2o.schemas import check_embeddings, known_parameters
 from o2o.services import Services
+from o2o.translate import asking, embeddings
+from o2o.translate.faults import overflow, to_error
+from o2o.translate.policy import Resolved
 
 
 def blueprint(services: Services) -> Blueprint:
-    return Blueprint("embeddings", __name__)
+    """Return the route of embeddings."""
+    made = Blueprint("embeddings", __name__)
+    known = known_parameters("embeddings")
+    policy = services.policy
+
+    @made.post("/embeddings")
+    def create() -> Response:
+        ticket, raw = _answer.open_request(services)
+        body = check_embeddings(raw)
+        unknown = asking.unknown(body, known, policy)
+        resolved = _answer.resolve_model(services, ticket, body)
+        facts = _answer.facts(services, resolved, body.get("dimensions") is not None)
+        question = embeddings.to_ollama(
+            body,
+            resolved,
+            policy=policy,
+            facts=facts,
+            num_ctx_header=_answer.num_ctx_header(request.headers.get("x-o2o-num-ctx")),
+        )
+        _answer.admit(services, ticket)
+        replies = []
+        for number, payload in enumerate(question.payloads):
+            try:
+                replies.append(services.upstream.embed(payload, ticket.line))
+            except Refused as refused:
+                raise _error(refused, resolved, embeddings.suspect(question.payloads, number)) from refused
+        completion = embeddings.to_openai(replies, body, model=resolved.requested)
+        ticket.usage = completion["usage"]
+        return _answer.as_json(completion, headers=_answer.headers(question.ignored + unknown, (), None))
+
+    def _error(refused: Refused, resolved: Resolved, index: int) -> O2OError:
+        """Return what a refusal means; where an input is too long, with the length that the model takes."""
+        window = None
+        if overflow(refused) is not None:
+            facts = _answer.facts(services, resolved, needed=True)
+            window = facts.context_length if facts is not None else None
+        return to_error(refused, model=resolved.requested, about="input", window=window, index=index)
+
+    return made
