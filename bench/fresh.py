@@ -63,7 +63,8 @@ def departure(bench: Bench, target: Target, stream: bool) -> float:
     asked = scenarios.body(LEAVING, target.row.shape) | {"stream": stream}
     text = json.dumps(asked).encode()
     head = f"POST {scenarios.path(LEAVING, target.row.shape)} HTTP/1.1\r\nHost: 127.0.0.1:{target.port}\r\n"
-    head += f"Content-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
+    head += f"Authorization: Bearer {bench.key}\r\nContent-Type: application/json\r\n"
+    head += f"Content-Length: {len(text)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", target.port), timeout=5) as caller:
         caller.sendall(head.encode() + text)
         if stream:

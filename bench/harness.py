@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -50,6 +51,9 @@ class Bench:
         self._temporary = tempfile.TemporaryDirectory(prefix="o2o-bench-")
         self.directory = Path(self._temporary.name)
         self.targets: list[Target] = []
+        self.key = (
+            f"sk-{secrets.token_hex(16)}"  # LiteLLM insists on one; the others are not asked to check it
+        )
         self.upstream_port = server.free_port()
         log = self.directory / "fake.log"
         self.upstream = server.Server([fake, str(self.upstream_port)], self.load_cpu, log, os.environ)
@@ -74,12 +78,12 @@ class Bench:
         port = server.free_port()
         directory = Path(tempfile.mkdtemp(prefix=f"{row.name}-", dir=self.directory))
         command = row.command(port, self.upstream_port, directory)
-        environ = row.environment(port, self.upstream_port)
+        environ = row.environment(port, self.upstream_port, self.key)
         process = server.Server(command, self.cpu, directory / "log", environ, row.cwd)
         target = Target(row, port, process)
         self.targets.append(target)
         try:
-            target.start_ms = process.wait_ready(port, row.ready, row.start_seconds)
+            target.start_ms = process.wait_ready(port, row.ready, row.start_seconds, self.key)
         except BaseException:
             self.stop(target)
             raise
@@ -130,7 +134,16 @@ class Bench:
             "cap": scenario.cap,
         }
         options = [part for key, value in numbers.items() for part in (f"--{key}", f"{value:g}")]
-        where = ["--port", str(target.port), "--path", scenarios.path(scenario, shape), "--body", str(name)]
+        where = [
+            "--port",
+            str(target.port),
+            "--path",
+            scenarios.path(scenario, shape),
+            "--body",
+            str(name),
+            "--key",
+            self.key,
+        ]
         return [self.loader, *where, *options, *scenarios.checks(scenario, shape, target.row.name)]
 
     def load(self, target: Target, scenario: scenarios.Scenario) -> Values:

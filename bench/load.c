@@ -9,6 +9,7 @@
  *   --min-bytes the least length of a body
  *   --concurrency, --seconds, --requests     closed loop: each connection sends the next request after an answer,
  *                                          until the time is over or the number reached, whichever comes first
+ *   --key       what the Authorization header says
  *   --ramp      seconds over which the connections start
  *   --cap       seconds after which everything that has not ended counts as hung
  *
@@ -61,8 +62,8 @@ struct conn {
     size_t dots, body_bytes;
 };
 
-static struct { int port, concurrency, tokens, logprobs; long requests, dots, min_bytes; double seconds, ramp, cap; enum check check; const char *path, *body; } opt =
-    {.concurrency = 1, .dots = -1, .cap = 60, .path = "/", .check = BYTES, .tokens = -1};
+static struct { int port, concurrency, tokens, logprobs; long requests, dots, min_bytes; double seconds, ramp, cap; enum check check; const char *path, *body, *key; } opt =
+    {.concurrency = 1, .dots = -1, .cap = 60, .path = "/", .key = "bench", .check = BYTES, .tokens = -1};
 static struct bytes request;
 static int epfd;
 static int64_t began, now_ns, last_end_ns;
@@ -436,7 +437,7 @@ static void report(void) {
 static void read_options(int argc, char **argv) {
     static const struct option names[] = {{"port", 1, 0, 'p'}, {"path", 1, 0, 'u'}, {"body", 1, 0, 'b'}, {"check", 1, 0, 'k'}, {"tokens", 1, 0, 't'},
         {"logprobs", 1, 0, 'l'}, {"dots", 1, 0, 'd'}, {"min-bytes", 1, 0, 'm'}, {"concurrency", 1, 0, 'c'}, {"seconds", 1, 0, 's'}, {"requests", 1, 0, 'n'},
-        {"ramp", 1, 0, 'r'}, {"cap", 1, 0, 'x'}, {0, 0, 0, 0}};
+        {"key", 1, 0, 'a'}, {"ramp", 1, 0, 'r'}, {"cap", 1, 0, 'x'}, {0, 0, 0, 0}};
     for (int o; (o = getopt_long(argc, argv, "", names, NULL)) != -1;) switch (o) {
         case 'p': opt.port = atoi(optarg); break;
         case 'u': opt.path = optarg; break;
@@ -449,6 +450,7 @@ static void read_options(int argc, char **argv) {
         case 'c': opt.concurrency = atoi(optarg); break;
         case 's': opt.seconds = atof(optarg); break;
         case 'n': opt.requests = atol(optarg); break;
+        case 'a': opt.key = optarg; break;
         case 'r': opt.ramp = atof(optarg); break;
         case 'x': opt.cap = atof(optarg); break;
         default: exit(2);
@@ -463,7 +465,7 @@ static void make_request(void) {
     for (size_t n; f && (n = fread(piece, 1, sizeof piece, f));) append(&body, piece, n);
     if (f) fclose(f);
     int n = f ? snprintf(head, sizeof head, "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: bench\r\nAccept: */*\r\n"
-                         "Authorization: Bearer bench\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", opt.path, opt.port, body.len)
+                         "Authorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", opt.path, opt.port, opt.key, body.len)
               : snprintf(head, sizeof head, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n", opt.path, opt.port);
     append(&request, head, n);
     if (body.len) append(&request, body.at, body.len);

@@ -49,7 +49,7 @@ class Row:
     start_seconds: float = 20
     versions: Mapping[str, str] = field(default_factory=dict)
 
-    def environment(self, port: int, upstream: int) -> dict[str, str]:
+    def environment(self, port: int, upstream: int, key: str) -> dict[str, str]:
         """Return the environment to start it in: nothing of the caller's that could change the settings."""
         kept = {
             name: value
@@ -57,10 +57,12 @@ class Row:
             if not name.startswith(("O2O_", "OLLAMA_", "GUNICORN_", "PYTHON", "WEB_", "LITELLM_"))
             and name.upper() not in {"HOST", "PORT", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
         }
-        base = f"http://127.0.0.1:{upstream}"
-        return (
-            kept | {"OLLAMA_API_BASE_URL": base, "HOST": "127.0.0.1", "PORT": str(port)} | dict(self.environ)
-        )
+        added = {
+            "OLLAMA_API_BASE_URL": f"http://127.0.0.1:{upstream}",
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+        }
+        return kept | added | {name: value.format(key=key) for name, value in self.environ.items()}
 
 
 def direct() -> Row:
@@ -130,7 +132,8 @@ def litellm(models: Iterable[str]) -> Row:
         options = ["--config", str(config), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
         return [python.parent / "litellm", *options]
 
-    environ = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR", "LITELLM_TELEMETRY": "False"}
+    environ = {"LITELLM_MASTER_KEY": "{key}", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    environ |= {"LITELLM_LOG": "ERROR", "LITELLM_TELEMETRY": "False"}
     found = measure.versions_of(python, ("litellm",))
     lacks = frozenset({"logprobs", "tools", "thinking"})
     return Row(

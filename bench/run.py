@@ -192,7 +192,8 @@ def _finish(run: Run, found: list[rows.Row], checked: dict[str, Any], complaints
         0, f"{machine['cpu']}, {machine['cpus']} CPUs, {machine['python']}, Linux {machine['kernel']}."
     )
     versions = {row.name: dict(row.versions) for row in found if row.versions}
-    run.notes.insert(1, "; ".join(f"{name}: {_listed(parts)}" for name, parts in versions.items()) + ".")
+    if versions:
+        run.notes.insert(1, "; ".join(f"{name}: {_listed(parts)}" for name, parts in versions.items()) + ".")
     shows = {scenario.name: scenario.shows for scenario in scenarios.SCENARIOS} | fresh.SHOWS
     text = report.page(run.records, verdicts, shows, [row.name for row in found], run.notes)
     result = {

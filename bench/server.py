@@ -82,13 +82,13 @@ class Server:
     def pid(self) -> int:
         return self.process.pid
 
-    def wait_ready(self, port: int, path: str, seconds: float) -> float:
+    def wait_ready(self, port: int, path: str, seconds: float, key: str = "") -> float:
         """Return the ms from the start to the first 200 on `path`; raise NotStarted after `seconds`."""
         while time.monotonic() - self.started < seconds:
             if self.process.poll() is not None:
                 break
             try:
-                if status_of(port, path) == 200:
+                if status_of(port, path, key) == 200:
                     return (time.monotonic() - self.started) * 1000
             except (OSError, http.client.HTTPException):
                 pass
@@ -130,11 +130,11 @@ def _kill_rest(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def status_of(port: int, path: str) -> int:
+def status_of(port: int, path: str, key: str = "") -> int:
     """Return the status of GET `path`."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers={"Authorization": f"Bearer {key}"} if key else {})
         return connection.getresponse().status
     finally:
         connection.close()
