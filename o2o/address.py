@@ -29,8 +29,22 @@ def problem(host: str, port: int) -> Trouble | None:
             probe.bind(where)
             probe.listen(1)
     except OSError as error:
-        return Trouble(_unusable(host, port, error), lasting=error.errno != errno.EADDRINUSE)
+        return Trouble(refusal(host, port, error), lasting=error.errno != errno.EADDRINUSE)
     return None
+
+
+def refusal(host: str, port: int, error: OSError) -> str:
+    """Return in plain words why the system does not let us listen there."""
+    if error.errno == errno.EADDRINUSE:
+        other = port + 1 if port < 65535 else 8001
+        return f"Port {port} on {host} is in use. Take another one: PORT={other} make run."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"HOST={host} is no address of this machine. Try O2O_HOST=0.0.0.0 or O2O_HOST=127.0.0.1."
+    if error.errno == errno.EACCES:
+        return (
+            f"Port {port} may not be used by this user; ports below 1024 often may not. PORT=8001 make run."
+        )
+    return f"Nothing can listen on {host}, port {port}: {error.strerror}."
 
 
 def free_port(host: str) -> int:
@@ -67,16 +81,3 @@ def _unresolved(host: str) -> str:
     return (
         f"HOST={host} is not a name or address of this machine. Try O2O_HOST=0.0.0.0 or O2O_HOST=127.0.0.1."
     )
-
-
-def _unusable(host: str, port: int, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        other = port + 1 if port < 65535 else 8001
-        return f"Port {port} on {host} is in use. Take another one: PORT={other} make run."
-    if error.errno == errno.EADDRNOTAVAIL:
-        return f"HOST={host} is no address of this machine. Try O2O_HOST=0.0.0.0 or O2O_HOST=127.0.0.1."
-    if error.errno == errno.EACCES:
-        return (
-            f"Port {port} may not be used by this user; ports below 1024 often may not. PORT=8001 make run."
-        )
-    return f"Nothing can listen on {host}, port {port}: {error.strerror}."

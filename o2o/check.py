@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -72,8 +73,8 @@ class Report(NamedTuple):
             if finding.remedy:
                 lines.append(f"          -> {finding.remedy}")
             if finding.topic == "models":
-                lines += [f"          {_describe(model)}" for model in self.models]
-        lines.append("All is well." if self.well else "Not all is well; see the lines marked PROBLEM.")
+                lines += [f"            {_describe(model)}" for model in self.models]
+        lines.append("All is well." if self.well else "Not all is well: see what is marked PROBLEM.")
         return "\n".join(lines)
 
 
@@ -84,7 +85,9 @@ def check(directory: Path) -> Report:
         settings = read_settings(os.environ)
     except ConfigError as error:
         return Report(tuple(Finding("settings", "problem", problem) for problem in error.problems))
-    return examine(settings, make_upstream(settings))
+    # Who waits in front of a terminal has less patience than a caller in a queue.
+    hasty = replace(settings, first_byte_timeout=min(settings.first_byte_timeout, PATIENCE))
+    return examine(settings, make_upstream(hasty))
 
 
 def examine(settings: Settings, upstream: Upstream, clock: Callable[[], float] = time.monotonic) -> Report:
@@ -135,7 +138,7 @@ def _ollama(settings: Settings, found: Survey) -> Iterator[Finding]:
     else:
         yield Finding("ollama", "ok", f"version {found.version or 'unknown'} at {where}")
     if found.models:
-        yield Finding("models", "ok", f"{len(found.models)}")
+        yield Finding("models", "ok", f"{len(found.models)} found")
     else:
         yield Finding("models", "problem", "Ollama has none", f"ollama pull {SUGGESTED}")
 
