@@ -8,7 +8,7 @@
  * The model's name sets the behaviour: letters with a number each, in any order, e.g. t200d20 or t64b32c4.
  *   t tokens   d ms between tokens   b lines a write   i ms before the first line
  *   h first tokens that are thinking   c last tokens that are tool calls   l alternatives in log probabilities
- *   eRxD an embedding answer of R rows and D numbers
+ *   eRxD embeddings of D numbers (as many as there are inputs; R only says how many that is meant to be)
  * Every token's text is " w#index@microseconds#" with the monotonic clock at the moment it was written, so that whoever
  * reads it on the same machine can tell order, loss and delay, whatever has been put around it meanwhile.
  */
@@ -149,8 +149,18 @@ static const char *space(const char *p, const char *end) {
     while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')) p++;
     return p;
 }
-/* Reads `model` and `stream` of the outermost object, wherever they stand in it. */
-static void read_request(const char *p, const char *end, char *name, int *stream) {
+static int count_items(const char *p, const char *end) {
+    int items = 0;
+    if (*p != '[') return 1;
+    for (p = space(p + 1, end); p < end && *p != ']'; p = space(p, end)) {
+        p = space(skip_value(p, end), end);
+        items++;
+        if (p < end && *p == ',') p++;
+    }
+    return items;
+}
+/* Reads `model`, `stream` and the number of `input`s of the outermost object, wherever they stand in it. */
+static void read_request(const char *p, const char *end, char *name, int *stream, int *inputs) {
     p = space(p, end);
     if (p >= end || *p++ != '{') return;
     while ((p = space(p, end)) < end && *p == '"') {
@@ -164,6 +174,7 @@ static void read_request(const char *p, const char *end, char *name, int *stream
             memcpy(name, value + 1, p - value - 2);
             name[p - value - 2] = 0;
         }
+        if (key_len == 5 && !memcmp(key, "input", 5)) *inputs = count_items(value, p);
         if (key_len == 6 && !memcmp(key, "stream", 6)) *stream = strncmp(value, "false", 5) != 0;
         p = space(p, end);
         if (p < end && *p == ',') p++;
@@ -441,8 +452,9 @@ static void stats(struct conn *c) {
              active, aborted, finished, requests, connections);
     respond_text(c, 200, text);
 }
-static void embed(struct conn *c) {
+static void embed(struct conn *c, int inputs) {
     if (!c->model.rows) { respond_text(c, 501, "{\"error\":\"This server does not support embeddings. Start it with `--embeddings`\"}"); return; }
+    c->model.rows = inputs;
     struct bytes *body = embedding(&c->model, c->name);
     if (body->len <= SMALL_BODY) { respond(c, 200, body->at, body->len); return; }
     put_http(&c->out, 200, "application/json; charset=utf-8");
@@ -466,16 +478,16 @@ static void handle(struct conn *c, const char *head, const char *body, size_t bo
     int chat = is(path, head_end, "/api/chat"), generate = is(path, head_end, "/api/generate");
     int shows = is(path, head_end, "/api/show"), embeds = is(path, head_end, "/api/embed");
     if (!chat && !generate && !shows && !embeds) { respond_text(c, 404, "404 page not found"); return; }
-    int stream = 1;
+    int stream = 1, inputs = 0;
     c->name[0] = 0;
-    read_request(body, body + body_len, c->name, &stream);
+    read_request(body, body + body_len, c->name, &stream, &inputs);
     if (!c->name[0]) { respond_text(c, 400, "{\"error\":\"model is required\"}"); return; }
     if (!parse_model(c->name, &c->model)) {
         char text[MAX_NAME + 40];
         snprintf(text, sizeof text, "{\"error\":\"model '%s' not found\"}", c->name);
         respond_text(c, 404, text);
     } else if (shows) show(c);
-    else if (embeds) embed(c);
+    else if (embeds) embed(c, inputs);
     else start(c, chat, stream);
 }
 

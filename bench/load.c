@@ -418,6 +418,7 @@ static void on_event(struct conn *c, uint32_t events) {
 }
 
 static void times_json(const char *name, const struct times *t) {
+    if (!t->n) { printf(",\"%s_p50_ms\":null,\"%s_p99_ms\":null,\"%s_max_ms\":null", name, name, name); return; }
     printf(",\"%s_p50_ms\":%.4f,\"%s_p99_ms\":%.4f,\"%s_max_ms\":%.4f", name, percentile_ms(t, .5), name, percentile_ms(t, .99), name, t->max / 1e6);
 }
 static void report(void) {

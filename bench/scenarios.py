@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import random
+import struct
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -174,8 +176,7 @@ def _long_message(i: int) -> dict[str, Any]:
 
 
 def _image_message(size: int, shape: str) -> dict[str, Any]:
-    header = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
-    image = base64.b64encode(header + random.Random(1).randbytes(size * 3 // 4 - len(header))).decode()
+    image = base64.b64encode(_png(size * 3 // 4)).decode()
     if shape == "native":
         return {"role": "user", "content": "What is this?", "images": [image]}
     url = {"url": f"data:image/png;base64,{image}"}
@@ -183,6 +184,17 @@ def _image_message(size: int, shape: str) -> dict[str, Any]:
         "role": "user",
         "content": [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": url}],
     }
+
+
+def _png(size: int) -> bytes:
+    """Return a PNG of 1024x1024 pixels whose pixels are noise: headers and checksums are right, nothing decodes it."""
+    about = struct.pack(">IIBBBBB", 1024, 1024, 8, 2, 0, 0, 0)
+    pixels = random.Random(1).randbytes(size - 57)
+    return b"\x89PNG\r\n\x1a\n" + _piece(b"IHDR", about) + _piece(b"IDAT", pixels) + _piece(b"IEND", b"")
+
+
+def _piece(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def _tool(i: int) -> dict[str, Any]:

@@ -27,9 +27,10 @@ def check(bench: Bench) -> tuple[dict[str, Any], list[str]]:
     complaints = []
     for scenario, name, limit, at_least in CHECKS:
         seen = bench.load(target, scenario)
-        found[scenario.name] = {name: seen[name], "failed": seen["failed"]}
+        reached = float(seen[name] or 0)
+        found[scenario.name] = {name: reached, "failed": seen["failed"]}
         if seen["failed"]:
             complaints.append(f"{scenario.name}: {seen['failed']} bad answers ({seen['first_fault']})")
-        if (seen[name] < limit) if at_least else (seen[name] > limit):
-            complaints.append(f"{scenario.name}: {name} is {seen[name]:.3g}, the limit is {limit:g}")
+        if (reached < limit) if at_least else (reached > limit):
+            complaints.append(f"{scenario.name}: {name} is {reached:.3g}, the limit is {limit:g}")
     return found, complaints
