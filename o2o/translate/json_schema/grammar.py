@@ -290,8 +290,10 @@ class _Writer:
             _put(found, exclusive, None)
             if abs(bounds) < MAX_NUMBER:
                 found[inclusive] = bounds
-        least, most = found.get("minimum"), found.get("maximum")
-        return least is None or most is None or least <= most
+        if found.get("minimum", -MAX_NUMBER) <= found.get("maximum", MAX_NUMBER):
+            return True
+        del found["minimum"], found["maximum"]
+        return False
 
 
 _KINDS: dict[str, Callable[[_Writer, Schema, Schema, str, int], bool]] = {

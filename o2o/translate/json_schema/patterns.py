@@ -192,18 +192,17 @@ class _Parser:
         ranges: list[tuple[int, int]] = []
         at = 0
         while at < len(pieces):
-            piece = _escaped(pieces[at]) if len(pieces[at]) > 1 else ((ord(pieces[at]), ord(pieces[at])),)
+            piece = _character(pieces[at])
             self.plain = self.plain and (
                 pieces[at] in _INSIDE or (pieces[at] == "-" and at in (0, len(pieces) - 1))
             )
             at += 1
-            if at + 1 < len(pieces) and pieces[at] == "-" and len(piece) == 1:
-                last = pieces[at + 1]
-                upper = _escaped(last) if len(last) > 1 else ((ord(last), ord(last)),)
-                if len(upper) > 1 or upper[0][0] < piece[0][0]:
+            last = _character(pieces[at + 1]) if pieces[at : at + 1] == ["-"] and at + 1 < len(pieces) else ()
+            if _is_one(piece) and _is_one(last):  # otherwise `-` means itself
+                if last < piece:
                     raise Unsayable("a range in a class is upside down")
-                self.plain = self.plain and last in _INSIDE
-                piece = ((piece[0][0], upper[0][0]),)
+                self.plain = self.plain and pieces[at + 1] in _INSIDE
+                piece = ((piece[0][0], last[0][0]),)
                 at += 2
             ranges += piece
         wanted = _merged(ranges)
@@ -275,6 +274,14 @@ _CLASSES = {
     "S": _others(_SPACE),
 }
 _CONTROLS = {"t": 0x09, "n": 0x0A, "v": 0x0B, "f": 0x0C, "r": 0x0D, "0": 0x00}
+
+
+def _character(piece: str) -> Ranges:
+    return _escaped(piece) if len(piece) > 1 else ((ord(piece), ord(piece)),)
+
+
+def _is_one(ranges: Ranges) -> bool:
+    return len(ranges) == 1 and ranges[0][0] == ranges[0][1]
 
 
 def _escaped(piece: str) -> Ranges:
