@@ -8,6 +8,7 @@ them import late; they run in the master, which never serves.
 from __future__ import annotations
 
 import os
+import signal
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -100,8 +101,18 @@ def when_ready(server: Any) -> None:
         )
 
 
+def post_fork(server: Any, worker: Any) -> None:
+    """Let a worker that is told to stop before it has started just end.
+
+    gunicorn's own handler comes later; until then it has the master's, in which the order is lost, and the
+    server needs `graceful_timeout` to stop.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, lambda *_: os._exit(0))
+
+
 def post_worker_init(worker: Any) -> None:
-    """Hand the worker to the app's drain, which watches it for the moment it is asked to stop."""
+    """Let the app drain when the worker is told to stop, by the exact settings and not gunicorn's whole seconds."""
     from o2o.worker import started
 
-    started(worker)
+    started(worker, grace=_settings.grace, write_timeout=_settings.write_timeout)

@@ -1,0 +1,195 @@
+"""gunicorn's settings: what they become, and what a real gunicorn does with them."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from gunicorn.config import Config
+
+from tests.ollama import FakeOllama
+from tests.server import REPOSITORY, Server
+
+CONF = REPOSITORY / "o2o" / "gunicorn_conf.py"
+ROOT_CONF = REPOSITORY / "gunicorn.conf.py"
+
+_PRINT = """
+import json, runpy, sys
+names = runpy.run_path(sys.argv[1])
+touched = sorted({"socket", "ssl", "select", "requests", "gevent"} & set(sys.modules))
+plain = {n: v for n, v in names.items() if n[0] != "_" and isinstance(v, (str, int, type(None)))}
+print(json.dumps([plain, touched, sorted(n for n, v in names.items() if n[0] != "_" and callable(v))]))
+"""
+
+
+def python(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY), **environ},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+
+def settings(cwd: Path, conf: Path = CONF, **environ: str) -> tuple[dict[str, Any], list[str], list[str]]:
+    done = python("-c", _PRINT, str(conf), cwd=cwd, **environ)
+    assert done.returncode == 0, done.stderr
+    plain, touched, hooks = json.loads(done.stdout)
+    return plain, touched, hooks
+
+
+class Log:
+    """A logger that remembers."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def error(self, text: str, *values: object) -> None:
+        self.lines.append(text % values if values else text)
+
+    warning = error
+
+
+@pytest.fixture
+def hooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The names of the module, read in this process with no settings at all."""
+    monkeypatch.chdir(tmp_path)
+    for name in [n for n in os.environ if n.startswith("O2O_") or n in ("HOST", "PORT", "WEB_CONCURRENCY")]:
+        monkeypatch.delenv(name)
+    return runpy.run_path(str(CONF))
+
+
+def test_the_published_defaults(tmp_path: Path) -> None:
+    found, _, _ = settings(tmp_path)
+    assert found["bind"] == "0.0.0.0:8000"
+    assert found["workers"] == 2
+    assert found["worker_class"] == "o2o.worker.Worker"
+    assert found["worker_connections"] == 2000
+    assert (found["timeout"], found["graceful_timeout"], found["keepalive"]) == (60, 30, 10)
+    assert (found["max_requests"], found["reuse_port"], found["preload_app"]) == (0, False, False)
+    assert found["control_socket_disable"] is True
+    assert found["accesslog"] is None
+    assert found["loglevel"] == "info"
+    assert "forwarded_allow_ips" not in found
+
+
+def test_settings_become_gunicorns_and_seconds_are_rounded_up(tmp_path: Path) -> None:
+    found, _, _ = settings(
+        tmp_path,
+        O2O_HOST="::1",
+        HOST="x86_64-conda-linux-gnu",
+        PORT="8123",
+        WEB_CONCURRENCY="5",
+        O2O_MAX_IN_FLIGHT="7",
+        O2O_GRACE="7.1",
+        O2O_HEADER_TIMEOUT="0.2",
+        O2O_LOG_LEVEL="debug",
+    )
+    assert found["bind"] == "[::1]:8123"
+    assert (found["workers"], found["worker_connections"]) == (5, 14)
+    assert (found["graceful_timeout"], found["keepalive"]) == (8, 1)
+    assert found["loglevel"] == "debug"
+
+
+def test_the_env_file_counts_for_gunicorn_too(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PORT=8124\nWEB_CONCURRENCY=3\nO2O_HOST=127.0.0.1\n")
+    found, _, _ = settings(tmp_path, WEB_CONCURRENCY="4")
+    assert (found["bind"], found["workers"]) == ("127.0.0.1:8124", 4)
+
+
+@pytest.mark.parametrize("conf", [CONF, ROOT_CONF], ids=["installed", "checkout"])
+def test_nothing_touches_sockets_before_the_workers_do(tmp_path: Path, conf: Path) -> None:
+    _, touched, _ = settings(tmp_path, conf)
+    assert touched == []
+
+
+def test_the_checkout_serves_its_own_wsgi_module_with_the_same_settings(tmp_path: Path) -> None:
+    installed, _, hooks = settings(tmp_path, CONF)
+    checkout, _, checkout_hooks = settings(tmp_path, ROOT_CONF)
+    assert installed.pop("wsgi_app") == "o2o.wsgi:app"
+    assert checkout.pop("wsgi_app") == "wsgi:app"
+    assert installed == checkout
+    assert {"on_starting", "when_ready", "post_worker_init"} <= set(hooks) & set(checkout_hooks)
+
+
+def test_gunicorn_knows_every_name_and_takes_every_value(tmp_path: Path) -> None:
+    found, _, _ = settings(tmp_path)
+    config = Config()
+    for name, value in found.items():
+        assert name in config.settings, f"{name} is none of gunicorn's settings"
+        config.set(name, value)
+    assert config.worker_tmp_dir in (None, "/dev/shm")
+    assert config.reload is False
+
+
+@pytest.mark.parametrize("conf", [CONF, ROOT_CONF], ids=["installed", "checkout"])
+def test_wrong_settings_are_all_printed_and_gunicorn_ends_with_status_1(conf: Path) -> None:
+    done = python(
+        "-m", "gunicorn", "-c", str(conf), cwd=REPOSITORY, PORT="x", O2O_GRASE="1", O2O_REQUIRE_KEYS="true"
+    )
+    assert done.returncode == 1
+    assert "PORT=x is not a whole number." in done.stderr
+    assert "did you mean O2O_GRACE?" in done.stderr
+    assert "O2O_API_KEYS has no key" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_address_that_does_not_resolve_ends_the_start_with_an_explanation(hooks: dict[str, Any]) -> None:
+    log = Log()
+    server = SimpleNamespace(log=log, cfg=SimpleNamespace(address=[("x86_64-conda-linux-gnu", 8000)]))
+    with pytest.raises(SystemExit) as caught:
+        hooks["on_starting"](server)
+    assert caught.value.code == 1
+    assert "conda" in log.lines[0]
+
+
+def test_sockets_that_are_open_already_are_not_tried(
+    hooks: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LISTEN_FDS", "1")
+    log = Log()
+    hooks["on_starting"](SimpleNamespace(log=log, cfg=SimpleNamespace(address=[("no-such-host.invalid", 1)])))
+    assert log.lines == []
+
+
+def test_a_unix_socket_is_no_trouble(hooks: dict[str, Any]) -> None:
+    log = Log()
+    hooks["on_starting"](SimpleNamespace(log=log, cfg=SimpleNamespace(address=["/run/o2o.sock", 3])))
+    hooks["when_ready"](SimpleNamespace(log=log, LISTENERS=[]))
+    assert log.lines == []
+
+
+def test_a_taken_port_gets_gunicorns_error_and_the_remedy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, FakeOllama() as ollama:
+        port = taken.getsockname()[1]
+        server = Server(ollama.url, {"PORT": str(port)})
+        try:
+            log = server.await_log(lambda text: "Connection in use" in text, "gunicorn's error")
+        finally:
+            server.process.kill()  # it tries for 5 seconds, deaf to anything else
+            server.stop()
+    assert f"PORT={port + 1} make run" in log
+
+
+def test_everybody_being_let_in_is_warned_of_once_and_loudly() -> None:
+    with FakeOllama() as ollama, Server(ollama.url, {"O2O_HOST": "0.0.0.0"}, workers=2) as server:
+        log = server.await_log(lambda text: text.count("Booting worker") == 2, "two workers")
+    assert log.count("NO KEYS ARE SET") == 1
+    assert "O2O_API_KEYS=" in log
+
+
+@pytest.mark.parametrize("given", [{"O2O_HOST": "0.0.0.0", "O2O_API_KEYS": "k"}, {"O2O_HOST": "127.0.0.1"}])
+def test_with_keys_or_on_loopback_there_is_no_warning(given: dict[str, str]) -> None:
+    with FakeOllama() as ollama, Server(ollama.url, given) as server:
+        assert "NO KEYS" not in server.log
+    assert server.process.returncode == 0
