@@ -1,4 +1,4 @@
-"""One fake Ollama and one real gunicorn for the tests that need no settings of their own."""
+"""One fake Ollama, and a real gunicorn for each set of settings that tests of the whole need."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import pytest
 
 from tests.ollama import FakeOllama
 from tests.server import Server
+
+KEY = "sk-practice-0123456789abcdef"
+"""The key that `keyed` asks for."""
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +25,28 @@ def ollama() -> Iterator[FakeOllama]:
 def server(ollama: FakeOllama) -> Iterator[Server]:
     """The shipped configuration with one worker, in front of the fake Ollama."""
     with Server(ollama.url) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def keyed(ollama: FakeOllama) -> Iterator[Server]:
+    """A server that asks for a key."""
+    with Server(ollama.url, {"O2O_API_KEYS": f"another-key,{KEY}"}) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def strict(ollama: FakeOllama) -> Iterator[Server]:
+    """A server with the settings that change what a body may say, and whom a name means."""
+    settings = {
+        "O2O_STRICT": "true",
+        "O2O_LOGIT_BIAS": "ignore",
+        "O2O_MODEL_ALIASES": "gpt-4o=practice,gpt-thinking=practice-think?think=false&seed=7,gpt-gone=not-there",
+        "O2O_DEFAULT_MODEL": "practice",
+        "O2O_CORS_ORIGINS": "https://chat.example.com",
+        "O2O_MAX_BODY_BYTES": "100000",
+    }
+    with Server(ollama.url, settings) as running:
         yield running
 
 
