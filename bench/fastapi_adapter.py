@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import time
+import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -54,7 +56,7 @@ async def chat(request: Request) -> Any:
     }
     if "tools" in body:
         payload["tools"] = body["tools"]
-    head = {"id": "chatcmpl-fastapi", "created": 0, "model": body["model"]}
+    head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": body["model"]}
     if not payload["stream"]:
         reply = await client.post("/api/chat", json=payload)
         reply.raise_for_status()

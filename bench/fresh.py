@@ -13,7 +13,7 @@ from bench import measure, scenarios, server
 from bench.harness import Bench, Target, Values
 
 OPEN = scenarios.Scenario(
-    "memory", "stream", "t7d1000", (), 1000, requests=1000, ramp=2, cap=14, rounds=2, slow=True
+    "memory", "stream", "t5d1000", (), 1000, requests=1000, ramp=2, cap=12, rounds=2, slow=True
 )
 LEAVING = scenarios.Scenario("departure", "stream", "t6d2000", ())
 DEPARTURE_SECONDS = 6
@@ -142,7 +142,7 @@ def _growth(bench: Bench, target: Target, load: scenarios.Scenario) -> Values:
 
 FRESH = (
     Fresh("start", "stream", start_and_leave, rounds=5, quick=2),
-    Fresh("departure-whole", "stream", leave_whole, rounds=3, slow=True),
+    Fresh("departure-whole", "stream", leave_whole, rounds=2, slow=True),
     Fresh("growth-embed", "embed", growth_of_embeddings, rounds=3, slow=True),
     Fresh("growth-vision", "vision", growth_of_vision, rounds=3, slow=True),
     Fresh("memory", "stream", open_streams, rounds=2, slow=True),

@@ -10,6 +10,8 @@ import base64
 import json
 import os
 import struct
+import time
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -73,7 +75,7 @@ def chat() -> Response:
     }
     reply = requests.post(f"{OLLAMA}/api/chat", json=payload, stream=payload["stream"], timeout=600)
     reply.raise_for_status()
-    head = {"id": "chatcmpl-naive", "created": 0, "model": body["model"]}
+    head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": body["model"]}
     if not payload["stream"]:
         choice = {"index": 0, "message": to_openai(reply.json()["message"]), "finish_reason": "stop"}
         return jsonify({**head, "object": "chat.completion", "choices": [choice]})

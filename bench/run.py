@@ -64,7 +64,13 @@ class Run:
         return True
 
     def record(self, scenario: str, row: rows.Row, number: int, values: dict[str, Any]) -> None:
-        """Keep one measurement."""
+        """Keep one measurement, without the paths of this machine."""
+        if values.get("first_fault"):
+            fault = str(values["first_fault"])
+            values = {
+                **values,
+                "first_fault": fault.replace(str(rows.ROOT), ".").replace(sys.base_prefix, "python"),
+            }
         self.records.append({"scenario": scenario, "row": row.name, "round": number, "values": values})
         if values.get("first_fault"):
             say(f"  {scenario} {row.name}: {values['failed']} bad: {values['first_fault']}")
@@ -143,7 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
         return CANNOT_RUN
     signal.signal(signal.SIGTERM, _interrupted)
     run = Run(options)
-    models = {scenario.model for scenario in scenarios.SCENARIOS} | {"t7d1000", "t6d2000", "t4"}
+    models = {scenario.model for scenario in scenarios.SCENARIOS} | {"t5d1000", "t6d2000", "t4"}
     found, absent = rows.prepare(options.rows, models)
     for name, reason in absent.items():
         run.notes.append(f"Without {name}: {reason}.")
@@ -173,8 +179,11 @@ def _measure(run: Run, bench: Bench, found: list[rows.Row]) -> int:
     run.fresh_rows(bench, found)
     targets = []
     for row in found:
-        targets.append(bench.start(row))
-        bench.warm(targets[-1])
+        try:
+            targets.append(bench.start(row))
+            bench.warm(targets[-1])
+        except fresh.Failure as failure:
+            run.record("start", row, 0, {"failed": 1, "first_fault": str(failure)[:400]})
     run.loads(bench, targets)
     return _finish(run, found, checked, complaints)
 
@@ -265,7 +274,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     if options.rounds < 0 or options.rounds > 100:
         parser.error("--rounds must be between 1 and 100")
     slow = 2 if "litellm" in options.rows else 1
-    options.budget = options.budget or (110 if options.quick else 560) * slow
+    options.budget = options.budget or (110 if options.quick else 570) * slow
     return options
 
 

@@ -97,7 +97,7 @@ SCENARIOS = (
         requests=1000,
         ramp=5,
         cap=13,
-        rounds=3,
+        rounds=2,
         quick=1,
         slow=True,
     ),
