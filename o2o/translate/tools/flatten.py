@@ -21,6 +21,9 @@ MAX_SCHEMAS = 2_000
 """How many schemas are written out; from there on only types are told."""
 MAX_NOTE = 80
 
+_KEPT = ("type", "description", "enum", "anyOf", "properties", "required", "items")
+"""What Ollama reads of a property."""
+
 _ANY = ["string", "number", "boolean", "object", "array", "null"]
 """`{}` would mean an object to llama.cpp."""
 
@@ -101,11 +104,10 @@ class _Flattener:
             kinds = kinds or _ANY
         if kinds:
             found["type"] = kinds[0] if len(kinds) == 1 else kinds
-        self.nested(schema, found, followed)
-        told = _told(schema)
-        if told:
+        if told := _told(schema):
             found["description"] = told
-        return found
+        self.nested(schema, found, followed)
+        return {name: found[name] for name in _KEPT if name in found}
 
     def nested(self, schema: Schema, found: Schema, followed: int) -> None:
         if isinstance(schema.get("properties"), dict):

@@ -41,7 +41,7 @@ def prompt_description(plan: ToolPlan) -> str:
 
 def nudge(plan: ToolPlan) -> str:
     """Return the sentence that asks for the call which a plan demands."""
-    names = [tool.name for tool in plan.offered]
+    names = [f"`{tool.name}`" for tool in plan.offered]
     which = f"the function {names[0]}" if len(names) == 1 else f"one of the functions {', '.join(names)}"
     return f"Call {which} now. Answer with nothing but a JSON object of the form {_FORM}."
 
