@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
-import time
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -89,12 +90,12 @@ def _practice(asked: argparse.Namespace) -> int:
     except OSError as error:
         print(f"The practice upstream cannot listen on port {asked.port}: {error.strerror}.", file=sys.stderr)
         return 1
+    over = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: over.set())
     print(server.url, flush=True)
-    try:
-        while not asked.with_parent or os.getppid() == parent:
-            time.sleep(_PARENT_SECONDS)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        server.close()
+    while not over.wait(_PARENT_SECONDS):
+        if asked.with_parent and os.getppid() != parent:
+            break
+    server.close()
     return 0
