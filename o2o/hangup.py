@@ -137,6 +137,13 @@ class Watcher:
             self._watches.discard(watch)
             self._unhear(watch)
 
+    def left(self, fd: int) -> None:
+        """Cut the lines of the caller at `fd`: whoever writes to it has noticed first."""
+        with self._lock:
+            watches = list(self._by_fd.get(fd, ()))
+        for watch in watches:
+            watch.line.cut(CallerGone())
+
     def expect(self, watch: Watch, when: float) -> None:
         """Stop reading the caller's body at `when`, on the monotonic clock, unless it has arrived."""
         with self._lock:

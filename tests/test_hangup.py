@@ -218,6 +218,15 @@ def test_draining_begins_once(here: Watcher) -> None:
         assert line.reason is None
 
 
+def test_whoever_fails_to_write_tells_that_the_caller_left(here: Watcher, pair: Pair) -> None:
+    line, other = Line(), Line()
+    with here.watch(line, pair[0].fileno()), here.watch(other, None):
+        here.left(pair[0].fileno())
+        assert isinstance(line.reason, CallerGone)
+        here.left(10_000)
+        assert other.reason is None
+
+
 def test_the_watcher_counts_its_requests(here: Watcher) -> None:
     with here.watch(Line(), None), here.watch(Line(), None):
         assert (here.live, repr(here)) == (2, "<Watcher 2 live>")

@@ -1,0 +1,175 @@
+"""gunicorn's gevent worker, with our own manners: error pages, patience with callers, an end that is told.
+
+gunicorn loads this module in its master, before the sockets of the workers become cooperative: nothing here
+may import what binds to `ssl` or `socket`, such as requests; the app's own modules are imported late.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import re
+import secrets
+import signal
+import socket
+import ssl
+from http import HTTPStatus
+from typing import Any
+
+import gevent
+from gunicorn.http import errors as wrong, wsgi
+from gunicorn.workers.ggevent import GeventWorker
+
+from o2o.errors import BadRequest, Forbidden, InternalError, O2OError, ServerError
+from o2o.log import request_line
+from o2o.sending import CallerSocket
+
+LINGER = 2.0
+"""Seconds for which a caller may go on sending after its answer, before the connection is closed."""
+
+_log = logging.getLogger("o2o.request")
+
+
+class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
+    """Serves WSGI as gunicorn's gevent worker does, whatever the app; see the module for the differences."""
+
+    grace: float | None = None
+    """Seconds from the order to stop until the process must be gone; None: gunicorn's graceful_timeout."""
+
+    write_timeout: float = 60.0
+    """Seconds in which a caller must take at least one byte of its answer."""
+
+    def init_process(self) -> None:
+        """Become a worker."""
+        # The Server header says who answers, not what runs here.
+        wsgi.SERVER = "o2o"
+        super().init_process()
+
+    def notify(self) -> None:
+        """Tell the master that this worker lives; called every second."""
+        super().notify()
+        if not self.alive:  # by whatever way: a signal, max_requests, a reload
+            from o2o.hangup import watcher
+
+            watcher().drain(self.seconds_to_stop)
+
+    @property
+    def seconds_to_stop(self) -> float:
+        """How long this worker may take to stop."""
+        return float(self.cfg.graceful_timeout) if self.grace is None else self.grace
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
+        """Serve one request; raises StopIteration when the connection is to be closed."""
+        from o2o.hangup import watcher
+
+        caller = CallerSocket(sock, self.write_timeout, lambda: watcher().left(sock.fileno()))
+        try:
+            super().handle_request(listener_name, req, caller, addr)
+            caller.flush()
+            if not self.alive:
+                raise StopIteration  # a connection kept for a next request would keep the worker, too
+        except StopIteration:
+            caller.flush()
+            gevent.with_timeout(LINGER, _take_the_rest, req, timeout_value=None)
+            raise
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answer what never became a request, or what the app failed at, with OpenAI's envelope."""
+        if isinstance(exc, (gevent.GreenletExit, SystemExit)):
+            return  # the worker stops: nobody waits for an answer on this connection
+        error = _to_error(exc)
+        request_id = "req_" + secrets.token_hex(16)
+        if isinstance(error, InternalError):
+            self.log.error("request %s failed", request_id, exc_info=exc)
+        _log.info(
+            request_line(
+                id=request_id,
+                method=getattr(req, "method", None),
+                path=getattr(req, "path", None),
+                status=error.http_status,
+                error=type(exc).__name__,
+                caller=addr[0] if isinstance(addr, tuple) else None,
+            )
+        )
+        page = _page(error, request_id, with_body=getattr(req, "method", None) != "HEAD")
+        gevent.with_timeout(LINGER, _say, client, page, timeout_value=None)
+
+
+def started(worker: Any, grace: float | None = None, write_timeout: float | None = None) -> None:
+    """Let a worker of any kind drain when it is told to stop; for gunicorn's `post_worker_init`.
+
+    `grace` is gunicorn's graceful_timeout to the exact second, `write_timeout` is for our own worker.
+    """
+    from o2o.hangup import watcher
+
+    if grace is not None:
+        worker.grace = grace
+    if write_timeout is not None:
+        worker.write_timeout = write_timeout
+    seconds = float(worker.cfg.graceful_timeout) if grace is None else grace
+    here, before = watcher(), signal.getsignal(signal.SIGTERM)
+
+    def drain(number: int, frame: Any) -> None:
+        here.drain(seconds)
+        if callable(before):
+            before(number, frame)
+
+    signal.signal(signal.SIGTERM, drain)
+    signal.siginterrupt(signal.SIGTERM, False)
+
+
+_STATUSES: tuple[tuple[type[Exception], int, str], ...] = (
+    (wrong.LimitRequestLine, 414, "The request line is too long."),
+    (wrong.LimitRequestHeaders, 431, "The request's headers are too many or too large."),
+    (wrong.ExpectationFailed, 417, "This server cannot do what the header 'Expect' asks for."),
+)
+
+
+def _to_error(exc: BaseException) -> O2OError:
+    """Return what to answer; nothing of what the caller sent is repeated."""
+    if not isinstance(exc, (wrong.ParseException, ssl.SSLError)) or isinstance(
+        exc, (wrong.InvalidResponseHeader, wrong.InvalidResponseHeaderName, wrong.ConfigurationProblem)
+    ):
+        return InternalError()
+    for kind, status, message in _STATUSES:
+        if isinstance(exc, kind):
+            return BadRequest(message, status=status)
+    if isinstance(exc, wrong.UnsupportedTransferCoding):
+        return ServerError("The transfer coding of the request is not supported.", status=501, retry=False)
+    if isinstance(exc, wrong.ForbiddenProxyRequest):
+        return Forbidden("This address may not speak for others.")
+    what = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(exc).__name__).lower()
+    return BadRequest(f"The HTTP request is malformed: {what}.")
+
+
+def _page(error: O2OError, request_id: str, with_body: bool) -> bytes:
+    status = error.http_status
+    body = json.dumps(error.body()).encode()
+    lines = [
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
+        "Server: o2o",
+        "Connection: close",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        f"x-request-id: {request_id}",
+        *(f"{name}: {value}" for name, value in error.headers.items()),
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + (body if with_body else b"")
+
+
+def _say(client: Any, page: bytes) -> None:
+    with contextlib.suppress(OSError):
+        client.setblocking(True)
+        client.sendall(page)
+        # Closing a socket with unread bytes resets the connection, and a reset may overtake the answer.
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(1 << 16):
+            pass
+
+
+def _take_the_rest(req: Any) -> None:
+    # As above, for an answer that came before the body had arrived.
+    with contextlib.suppress(OSError, wrong.ParseException):
+        while req.body.read(1 << 16):
+            pass
