@@ -23,6 +23,7 @@ from o2o.services import Limits, Services
 from o2o.ticket import Ticket
 from o2o.translate.policy import Policy, parse_aliases
 from o2o.upstream.client import HTTPUpstream, Upstream
+from o2o.upstream.pictures import Pictures
 from o2o.upstream.replies import Beat, Times
 
 PREFIXES = ("/v1", "", "/openai/v1", "/openai", "/api/v1", "/v1/v1", "/openai/deployments/<path:deployment>")
@@ -99,6 +100,7 @@ def make_services(settings: Settings, upstream: Upstream) -> Services:
         admission=Admission(settings.max_in_flight),
         limits=Limits(settings.max_body_bytes, settings.body_timeout, settings.deadline),
         beat=Beat(settings.heartbeat_after, settings.heartbeat_interval),
+        pictures=Pictures() if settings.fetch_images else None,
         merged=set(),
     )
 

@@ -11,10 +11,13 @@ from o2o.errors import ModelNotFound, O2OError, Refused
 from o2o.translate.facts import Facts, facts_from_show
 from o2o.translate.faults import to_error
 from o2o.translate.names import canonical
+from o2o.translate.window import AUTOMATIC
 from o2o.upstream.client import Upstream
 
 KEEP = 60.0
 """Seconds for which what was learnt about a model holds."""
+_WINDOWS_KEEP = 2.0
+"""Seconds for which the windows of the loaded models hold."""
 _AT_ONCE = 4
 """How many models are asked about at a time."""
 _MOST = 10_000
@@ -42,6 +45,8 @@ class Catalogue:
         self._digests: dict[str, str] = {}
         self._asked: set[str] = set()
         self._slots = threading.Semaphore(_AT_ONCE)
+        self._sent: set[str] = set()
+        self._windows: tuple[float, dict[str, int]] = (float("-inf"), {})
         self._version: tuple[float, tuple[int, ...]] | None = None
 
     def facts(self, model: str) -> Facts | None:
@@ -76,6 +81,36 @@ class Catalogue:
     def digest(self, model: str) -> str | None:
         """Return the digest of a model if a list has shown it."""
         return self._digests.get(canonical(model))
+
+    def window(self, model: str, wanted: int | None) -> int | None:
+        """Return the window to ask for: what is wanted, or the larger one that the model is loaded with.
+
+        Where nobody ever asked for a window here it is None, and Ollama is not asked.
+        """
+        key = canonical(model)
+        if wanted is None and key not in self._sent:
+            return None
+        loaded = self.loaded_window(model)
+        if wanted is None:
+            # What Ollama chose by itself it will choose again; anything else came from here.
+            return None if loaded in AUTOMATIC else loaded
+        return wanted if loaded is None else max(wanted, loaded)
+
+    def sent_window(self, model: str) -> None:
+        """Remember that a window was asked for: from now on this model keeps the largest."""
+        if len(self._sent) < _MOST:
+            self._sent.add(canonical(model))
+
+    def loaded_window(self, model: str) -> int | None:
+        """Return the window that a model is loaded with at this moment; None if it is not, or nobody knows."""
+        now = self._clock()
+        if now - self._windows[0] >= _WINDOWS_KEEP:
+            try:
+                found = loaded_windows(self._upstream.ps())
+            except O2OError:
+                return None
+            self._windows = (now, found)
+        return self._windows[1].get(canonical(model))
 
     def version(self) -> tuple[int, ...] | None:
         """Return Ollama's version, asked once in a while; None when it cannot be had."""
@@ -132,3 +167,12 @@ def parse_version(text: str) -> tuple[int, ...]:
             break
         numbers.append(int(part))
     return tuple(numbers)
+
+
+def loaded_windows(ps: Mapping[str, Any]) -> dict[str, int]:
+    """Return the window of each loaded model, by its canonical name."""
+    return {
+        canonical(entry["name"]): entry["context_length"]
+        for entry in ps.get("models") or ()
+        if isinstance(entry.get("name"), str) and isinstance(entry.get("context_length"), int)
+    }

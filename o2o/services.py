@@ -9,6 +9,7 @@ from o2o.catalogue import Catalogue
 from o2o.hangup import Watcher
 from o2o.translate.policy import Policy
 from o2o.upstream.client import Upstream
+from o2o.upstream.pictures import Pictures
 from o2o.upstream.replies import Beat
 
 
@@ -29,5 +30,7 @@ class Services(NamedTuple):
     admission: Admission
     limits: Limits
     beat: Beat
+    pictures: Pictures | None
+    """Fetches images by address; None where that is turned off."""
     merged: set[str]
-    """Models whose template refused the order of roles once; their messages are merged at once."""
+    """Models, by digest where it is known, whose template refused the order of roles once; their messages are merged at once."""

@@ -5,9 +5,9 @@ Nothing of a stream touches `request`: by the time it runs, Flask has forgotten 
 
 from __future__ import annotations
 
+import base64
 import re
 import secrets
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,8 +22,10 @@ from o2o.hangup import caller_fd, watcher
 from o2o.services import Services
 from o2o.ticket import Ticket
 from o2o.translate.facts import Facts
+from o2o.translate.images import MAX_COUNT, is_image, web_images
 from o2o.translate.policy import Resolved, check_cloud, resolve
-from o2o.translate.turn import Choice, Stamp
+from o2o.translate.turn import Choice
+from o2o.upstream.pictures import PictureError
 
 _encode = msgspec.json.Encoder().encode
 
@@ -75,6 +77,24 @@ def facts(services: Services, resolved: Resolved, needed: bool) -> Facts | None:
     return found
 
 
+def fetch_pictures(services: Services, messages: Any) -> dict[str, str]:
+    """Return the base64 of the images that messages name by address, where the operator lets them be fetched."""
+    if services.pictures is None:
+        return {}
+    fetched: dict[str, str] = {}
+    for url, place in web_images(messages).items():
+        if len(fetched) >= MAX_COUNT:
+            break  # the translation says that there are too many
+        try:
+            data = services.pictures.fetch(url, is_image)
+        except PictureError as error:
+            raise BadRequest(
+                f"The image could not be used: {error}.", code="invalid_image_url", param=place
+            ) from error
+        fetched[url] = base64.b64encode(data).decode("ascii")
+    return fetched
+
+
 def num_ctx_header(text: str | None) -> int | None:
     """Return the window that the header x-o2o-num-ctx asks for."""
     if text is None:
@@ -102,9 +122,9 @@ def headers(ignored: Sequence[str], warnings: Sequence[str], num_ctx: int | None
 class Chunks:
     """Encodes choices as chunks: the same head on each, and usage where the caller asked for it."""
 
-    def __init__(self, head: Mapping[str, Any], body: Mapping[str, Any], usage: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, head: Mapping[str, Any], body: Mapping[str, Any], last: Callable[[], dict[str, Any]]) -> None:
         wishes = body.get("stream_options") or {}
-        self._usage = usage
+        self._last = last
         self._include_usage = bool(wishes.get("include_usage"))
         self._noise = secrets.token_urlsafe(64) if wishes.get("include_obfuscation") else None
         self._before = b"data: " + _encode(head)[:-1] + b',"choices":['
@@ -119,20 +139,15 @@ class Chunks:
 
     def end(self) -> bytes:
         """Return what stands before `[DONE]`: the usage, or nothing."""
-        usage = self._usage()
+        last = self._last()
         if not self._include_usage:
             return b""
-        return self._before + b'],"usage":' + _encode(usage) + b"}\n\n"
+        return self._before + b"]," + _encode(last)[1:] + b"\n\n"
 
     def _padding(self, after: bytes) -> bytes:
         assert self._noise is not None
         length = 1 + secrets.randbelow(len(self._noise))
         return after.replace(b"]", b'],"obfuscation":"' + self._noise[:length].encode() + b'"', 1)
-
-
-def new_stamp(prefix: str, model: str, fingerprint: str | None) -> Stamp:
-    """Return the identity of a new completion."""
-    return Stamp(prefix + secrets.token_hex(12), int(time.time()), model, fingerprint)
 
 
 def new_call_id() -> str:

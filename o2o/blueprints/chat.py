@@ -2,91 +2,112 @@
 
 Deviations from OpenAI's: reasoning stands in `reasoning_content` and `reasoning`, many parameters of other
 servers are honoured, and what cannot be is refused or listed in `x-o2o-ignored`; `docs/compatibility.md` has a
-row for each.
+row for each. A body of the Responses API is understood here too. `/input_tokens` below it counts a prompt.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response, request
 
 from o2o.blueprints import _answer
+from o2o.blueprints._respond import Reply
 from o2o.errors import BadRequest
-from o2o.generation import run_all
-from o2o.schemas import check_chat, known_parameters
+from o2o.generation import run
+from o2o.schemas import ChatRequest, check_chat, known_parameters
 from o2o.services import Services
-from o2o.translate import asking, chat, options
+from o2o.ticket import Ticket
+from o2o.translate import asking, chat, options, responses_shape
 from o2o.translate.chat import ChatTurn
-from o2o.translate.facts import fingerprint
+from o2o.translate.counting import CountTurn
+from o2o.translate.policy import Resolved
 from o2o.translate.usage import total
-
-AT_ONCE = 4
-"""How many choices of one request are asked for at a time."""
 
 
 def blueprint(services: Services) -> Blueprint:
-    """Return the route of chat completions."""
+    """Return the routes of chat completions."""
     made = Blueprint("chat", __name__)
     known = known_parameters("chat")
     policy = services.policy
 
     @made.post("/chat/completions")
     def create() -> Response:
-        ticket, raw = _answer.open_request(services)
-        body = check_chat(raw)
-        unknown = asking.unknown(body, known, policy)
+        ticket, body, ignored = read()
         resolved = _answer.resolve_model(services, ticket, body)
+        question = ask(body, resolved)
+        turns = make_turns(question, body)
+        reply = Reply(
+            services,
+            ticket,
+            body,
+            resolved,
+            turns=turns,
+            ignored=question.ignored + ignored,
+            usage=lambda: total([turn.usage for turn in turns]),
+        )
+        return reply.respond("chatcmpl-", chat.head, chat.completion)
+
+    @made.post("/chat/completions/input_tokens")
+    def count() -> Response:
+        """Count the tokens of a prompt as the model itself does: by having it read the prompt."""
+        ticket, body, ignored = read()
+        resolved = _answer.resolve_model(services, ticket, body)
+        question = ask(body, resolved)
+        turn = CountTurn(question)
+        _answer.admit(services, ticket)
+        for _ in run(turn, services.upstream, ticket.line):
+            pass
+        headers = _answer.headers(question.ignored + ignored, (), turn.num_ctx)
+        return _answer.as_json({"object": "chat.completion.input_tokens", "input_tokens": turn.tokens}, headers=headers)
+
+    def read() -> tuple[Ticket, ChatRequest, list[str]]:
+        ticket, raw = _answer.open_request(services)
+        dropped: list[str] = []
+        if responses_shape.is_responses_shape(raw):
+            raw, dropped = responses_shape.to_chat_body(raw)
+        body = check_chat(raw)
+        return ticket, body, dropped + asking.unknown(body, known, policy)
+
+    def ask(body: ChatRequest, resolved: Resolved) -> asking.Question:
         needed = options.needs_facts(body, resolved.defaults)
-        facts = _answer.facts(services, resolved, needed)
         question = asking.ask(
             body,
             resolved,
             policy=policy,
-            facts=facts,
-            version=services.catalogue.version() if body.get("reasoning_effort") in ("xhigh", "max") else None,
+            facts=_answer.facts(services, resolved, needed),
+            version=services.catalogue.version() if _wants_most(body) else None,
             num_ctx_header=_answer.num_ctx_header(request.headers.get("x-o2o-num-ctx")),
+            images=_answer.fetch_pictures(services, body["messages"]),
         )
-        turns = _turns(question, body.get("n") or 1, bool(body.get("stream")))
-        _answer.admit(services, ticket)
-        digest = services.catalogue.digest(resolved.target)
-        stamp = _answer.new_stamp("chatcmpl-", resolved.requested, fingerprint(digest))
+        return question.with_window(services.catalogue.window(resolved.target, question.num_ctx))
 
-        def headers() -> dict[str, str]:
-            for turn in turns:
-                if "roles_merged" in turn.warnings:
-                    services.merged.add(resolved.target)
-            warnings = [warning for turn in turns for warning in turn.warnings]
-            ticket.notes += warnings
-            return _answer.headers(question.ignored + unknown, warnings, turns[0].num_ctx)
-
-        def usage() -> dict[str, object]:
-            ticket.usage = total([turn.usage for turn in turns])
-            return ticket.usage
-
-        stream = bool(body.get("stream"))
-        beat = services.beat if stream else None
-        run = run_all(turns, services.upstream, ticket.line, beat, AT_ONCE)
-        if not stream:
-            return _answer.whole(run, lambda choices: chat.completion(stamp, choices, usage()), headers)
-        return _answer.streamed(ticket, run, _answer.Chunks(chat.head(stamp), body, usage), headers)
-
-    def _turns(question: asking.Question, n: int, stream: bool) -> list[ChatTurn]:
+    def make_turns(question: asking.Question, body: ChatRequest) -> list[ChatTurn]:
+        n = body.get("n") or 1
         if n > policy.max_n:
             raise BadRequest(
                 f"Invalid 'n': this server makes at most {policy.max_n} choices (O2O_MAX_N).",
                 code="integer_above_max_value",
                 param="n",
             )
-        seed = question.payload.get("options", {}).get("seed")
+        target = question.payload["model"]
+        merged = bool({target, services.catalogue.digest(target)} & services.merged)
         return [
             ChatTurn(
-                question.reseeded(None if seed is None or k == 0 else (seed + k) % 2**31),
-                policy=policy,
+                question.reseeded(k),
                 new_id=_answer.new_call_id,
                 index=k,
-                whole=not stream,
-                merged=question.payload["model"] in services.merged,
+                whole=not body.get("stream"),
+                merged=merged,
             )
-            for k in range(n)
+            for k in range(int(n))
         ]
 
     return made
+
+
+def _wants_most(body: dict[str, Any]) -> bool:
+    """Tell whether the effort is one that only newer Ollamas know."""
+    reasoning = body.get("reasoning")
+    effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
+    return "max" in (body.get("reasoning_effort"), effort) or "xhigh" in (body.get("reasoning_effort"), effort)

@@ -9,17 +9,12 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 
 from o2o.blueprints import _answer
-from o2o.generation import run_all
+from o2o.blueprints._respond import Reply
 from o2o.schemas import check_completions, known_parameters
 from o2o.services import Services
 from o2o.translate import asking, completions, options
-from o2o.translate.facts import fingerprint
-from o2o.translate.turn import Choice
+from o2o.translate.turn import Choice, Stamp
 from o2o.translate.usage import total
-
-AT_ONCE = 4
-"""How many answers of one request are asked for at a time."""
-
 
 def blueprint(services: Services) -> Blueprint:
     """Return the route of text completions."""
@@ -44,31 +39,23 @@ def blueprint(services: Services) -> Blueprint:
             default_limit=policy.completions_max_tokens,
             zero_limit=True,
         )
+        window = services.catalogue.window(resolved.target, sampling.options.get("num_ctx"))
+        if window is not None:
+            sampling.options["num_ctx"] = window
         turns = completions.turns(resolved, wanted, sampling, policy, facts)
-        _answer.admit(services, ticket)
-        digest = services.catalogue.digest(resolved.target)
-        stamp = _answer.new_stamp("cmpl-", resolved.requested, fingerprint(digest))
-
-        def headers() -> dict[str, str]:
-            warnings = [warning for turn in turns for warning in turn.warnings]
-            ticket.notes += warnings
-            return _answer.headers(sampling.ignored + unknown, warnings, turns[0].num_ctx)
 
         def usage() -> dict[str, object]:
-            prompts = [turn.usage for turn in turns if turn.counted]
-            ticket.usage = total(prompts, [turn.usage for turn in turns if not turn.counted])
-            return ticket.usage
+            counted = [turn.usage for turn in turns if turn.counted]
+            return total(counted, [turn.usage for turn in turns if not turn.counted])
 
-        def completion(choices: list[Choice]) -> dict[str, object]:
+        def completion(stamp: Stamp, choices: list[Choice], usage: dict[str, object]) -> dict[str, object]:
             folded = completions.fold(choices)
             if wanted.ranked:
                 folded = completions.best(folded, turns, wanted)
-            return completions.completion(stamp, folded, usage())
+            return completions.completion(stamp, folded, usage)
 
-        stream = bool(body.get("stream"))
-        run = run_all(turns, services.upstream, ticket.line, services.beat if stream else None, AT_ONCE)
-        if not stream:
-            return _answer.whole(run, completion, headers)
-        return _answer.streamed(ticket, run, _answer.Chunks(completions.head(stamp), body, usage), headers)
+        ignored = sampling.ignored + unknown
+        reply = Reply(services, ticket, body, resolved, turns=turns, ignored=ignored, usage=usage)
+        return reply.respond("cmpl-", completions.head, completion)
 
     return made

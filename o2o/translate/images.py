@@ -67,18 +67,18 @@ def is_web(url: str) -> bool:
     return url[:8].lower().startswith(("http://", "https://"))
 
 
-def web_images(messages: Iterable[Any]) -> list[str]:
-    """Return the http(s) URLs of the images in chat messages, each once."""
-    urls: dict[str, None] = {}
-    for message in messages:
+def web_images(messages: Iterable[Any], param: str = "messages") -> dict[str, str]:
+    """Return the http(s) URLs of the images in chat messages, each once, with the path where it stands."""
+    urls: dict[str, str] = {}
+    for i, message in enumerate(messages):
         content = message.get("content")
-        for part in content if isinstance(content, list) else ():
+        for j, part in enumerate(content if isinstance(content, list) else ()):
             if part.get("type") == "image_url":
                 url = part["image_url"]
                 url = url if isinstance(url, str) else url["url"]
                 if is_web(url):
-                    urls[url] = None
-    return list(urls)
+                    urls.setdefault(url, f"{param}[{i}].content[{j}].image_url.url")
+    return urls
 
 
 def data_url(url: str, param: str, *, code: str = "invalid_base64_image") -> Data:

@@ -39,12 +39,12 @@ class Usage:
 
     def add(self, final: Mapping[str, Any]) -> None:
         """Add the figures of an ask's last reply."""
-        prompt = _figure(final, "prompt_eval_count")
-        tokens = _figure(final, "eval_count")
+        prompt = figure(final, "prompt_eval_count")
+        tokens = figure(final, "eval_count")
         self.prompt_tokens += prompt
         self.completion_tokens += tokens
         # Ollama >= 0.33.3; the cached tokens are among those of the prompt.
-        self.cached_tokens += min(prompt, _figure(final, "prompt_eval_cached_count"))
+        self.cached_tokens += min(prompt, figure(final, "prompt_eval_cached_count"))
         self._add_reasoning(tokens, cut=final.get("done_reason") == "length")
 
     def cut(self, limit: int) -> None:
@@ -91,12 +91,17 @@ def total(usages: Sequence[Usage], siblings: Sequence[Usage] | None = None) -> d
 
 
 def timings(final: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the durations of an answer as llama.cpp's server tells them, in milliseconds."""
-    cached = _figure(final, "prompt_eval_cached_count")
-    prompt = max(0, _figure(final, "prompt_eval_count") - cached)
-    predicted = _figure(final, "eval_count")
-    prompt_ms = _figure(final, "prompt_eval_duration") / 1e6
-    predicted_ms = _figure(final, "eval_duration") / 1e6
+    """Return the durations of an answer as llama.cpp's server tells them, in milliseconds.
+
+    `load_ms` and `queue_ms` are ours: loading the model, and what of the whole time nothing else accounts for.
+    """
+    cached = figure(final, "prompt_eval_cached_count")
+    prompt = max(0, figure(final, "prompt_eval_count") - cached)
+    predicted = figure(final, "eval_count")
+    prompt_ms = figure(final, "prompt_eval_duration") / 1e6
+    predicted_ms = figure(final, "eval_duration") / 1e6
+    load_ms = figure(final, "load_duration") / 1e6
+    total_ms = figure(final, "total_duration") / 1e6
     return {
         "cache_n": cached,
         "prompt_n": prompt,
@@ -107,10 +112,13 @@ def timings(final: Mapping[str, Any]) -> dict[str, Any]:
         "predicted_ms": predicted_ms,
         "predicted_per_token_ms": _ratio(predicted_ms, predicted),
         "predicted_per_second": _ratio(predicted * 1000, predicted_ms),
+        "load_ms": load_ms,
+        "queue_ms": max(0.0, total_ms - load_ms - prompt_ms - predicted_ms),
     }
 
 
-def _figure(final: Mapping[str, Any], name: str) -> int:
+def figure(final: Mapping[str, Any], name: str) -> int:
+    """Return one of Ollama's figures, 0 where it is missing or none."""
     # Ollama leaves out what is zero.
     value = final.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

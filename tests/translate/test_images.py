@@ -193,4 +193,5 @@ def test_web_addresses_are_found_in_messages_each_once() -> None:
         {"role": "user", "content": [part({"url": "https://a/1"}), part({"url": as_url(png())})]},
         {"role": "assistant", "content": None},
     ]
-    assert web_images(messages) == ["https://a/1", "http://a/2"]
+    assert list(web_images(messages)) == ["https://a/1", "http://a/2"]
+    assert all(place.startswith("messages[") for place in web_images(messages).values())

@@ -119,5 +119,8 @@ def test_timings_are_those_of_llama_cpp() -> None:
         "predicted_ms": 720.0,
         "predicted_per_token_ms": 20.0,
         "predicted_per_second": 50.0,
+        "load_ms": 1.63543,
+        "queue_ms": 0.0,
     }
+    assert timings({"total_duration": 900_000_000, "eval_duration": 400_000_000})["queue_ms"] == 500.0
     assert set(timings({}).values()) == {0}
