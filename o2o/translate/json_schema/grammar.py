@@ -18,6 +18,7 @@ from o2o.errors import BadRequest, clip
 from o2o.translate.json_schema.merging import ANNOTATIONS, merge, only_annotates, or_null, without
 from o2o.translate.json_schema.patterns import Unsayable, anchored
 from o2o.translate.json_schema.places import (
+    IMPLIED,
     LISTS,
     MAPS,
     SINGLES,
@@ -185,11 +186,13 @@ class _Writer:
         found = {
             name: value for name, value in schema.items() if name not in _NESTED and not _misleads(value)
         }
-        found["type"] = schema.get("type", kinds[0] if len(kinds) == 1 else kinds)
         for kind in TYPES:
             if kind in kinds and kind in _KINDS and not _KINDS[kind](self, schema, found, path, depth):
                 kinds.remove(kind)
-                found["type"] = kinds[0] if len(kinds) == 1 else kinds
+        for kind, keywords in IMPLIED.items():
+            if kind not in kinds and not (kind == "number" and "integer" in kinds):
+                found = without(found, *keywords)
+        found["type"] = kinds[0] if len(kinds) == 1 else kinds
         return {name: found[name] for name in (*schema, *found) if name in found} if kinds else None
 
     # Each takes the schema as it came and completes the found one; false if no value of the type fits.
@@ -290,10 +293,7 @@ class _Writer:
             _put(found, exclusive, None)
             if abs(bounds) < MAX_NUMBER:
                 found[inclusive] = bounds
-        if found.get("minimum", -MAX_NUMBER) <= found.get("maximum", MAX_NUMBER):
-            return True
-        del found["minimum"], found["maximum"]
-        return False
+        return bool(found.get("minimum", -MAX_NUMBER) <= found.get("maximum", MAX_NUMBER))
 
 
 _KINDS: dict[str, Callable[[_Writer, Schema, Schema, str, int], bool]] = {
