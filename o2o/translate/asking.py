@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from o2o.errors import BadRequest, Refused, clip
+from o2o.errors import BadRequest, clip
 from o2o.schemas import ChatRequest
-from o2o.translate import format as formats
-from o2o.translate import messages, options, thinking, tools
+from o2o.translate import format as formats, messages, options, thinking, tools
 from o2o.translate.facts import Facts, can
 from o2o.translate.policy import Policy, Resolved
-from o2o.translate.window import larger_window
+from o2o.translate.tools import ToolPlan
 
-Stage = Literal["plain", "forced", "tools first"]
+Stage = Literal["plain", "form", "tools first", "forced"]
+"""Which answer is wanted: any, one in a form, calls or else one in a form, a call."""
 
 _KNOWN_ELSEWHERE = frozenset(["ttl"])
 """Names that are honoured though no schema has them."""
+_WITHOUT_EFFECT = ("store", "raw", "template")
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,8 @@ class Question:
     policy: Policy
     facts: Facts | None
     stage: Stage = "plain"
-    tools: tools.ToolPlan | None = None
+    tools: ToolPlan | None = None
     format: formats.Format | None = None
-    thinking_off: bool = False
     reasoning: str = "both"
     prefill: str = ""
     logprobs: bool = False
@@ -40,34 +40,49 @@ class Question:
     timings: bool = False
     ignored: list[str] = field(default_factory=list)
 
-    def schema_payload(self) -> dict[str, Any]:
-        """Return the second of two steps: the same conversation, without tools, in the schema's form."""
+    @property
+    def offered(self) -> ToolPlan | None:
+        """The tools that the model may call; None where it may call none."""
+        plan = self.tools
+        return None if plan is None or plan.mode == "none" else plan
+
+    def form_payload(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the second of two steps: the same conversation, without tools, in the wanted form."""
         assert self.format is not None
-        payload = {name: value for name, value in self.payload.items() if name != "tools"}
-        payload["format"] = self.format.payload()
-        if self.facts is not None and can(self.facts, "thinking"):
-            payload["think"] = False
-        return payload
+        made = {name: value for name, value in payload.items() if name != "tools"}
+        made["format"] = self.format.payload()
+        if can(self.facts, "thinking"):
+            made["think"] = _think(False, True, self.facts)
+        return made
 
-    def corrected(self, payload: Mapping[str, Any], text: str, wrong: str | None) -> dict[str, Any]:
-        """Return the payload of a second try, which says what was wrong with the first."""
+    def corrected(self, payload: dict[str, Any], text: str, wrong: str | None) -> dict[str, Any]:
+        """Return the payload of a second try at a call, which says what was wrong with the first."""
         assert self.tools is not None
+        if not text:
+            return payload
         problem = f"Its arguments were wrong: {wrong}" if wrong else "It was not a call of one of the tools."
-        said = [{"role": "assistant", "content": text}] if text else []
-        told = {"role": "user", "content": f"{problem} {tools.nudge(self.tools)}"}
-        return {**payload, "messages": [*payload["messages"], *said, told]}
+        told = f"{problem} {tools.nudge(self.tools)}"
+        said = [{"role": "assistant", "content": text}, {"role": "user", "content": told}]
+        return {**payload, "messages": [*payload["messages"], *said]}
 
-    def larger_window(self, refused: Refused) -> int | None:
-        """Return the window to try once more with, or None."""
-        chosen = "num_ctx" in self.payload.get("options", {})
-        return larger_window(refused, self.policy, self.facts, chosen=chosen)
+    def reseeded(self, k: int) -> Question:
+        """Return the question for choice `k`: where a seed was given each has its own, so that they differ."""
+        seed = self.payload.get("options", {}).get("seed")
+        return self if seed is None or k == 0 else self._with_option("seed", (seed + k) % 2**31)
 
-    def reseeded(self, seed: int | None) -> Question:
-        """Return the same question with another seed, for one of several choices."""
-        if seed is None:
-            return self
-        payload = {**self.payload, "options": {**self.payload.get("options", {}), "seed": seed}}
-        return replace(self, payload=payload)
+    def with_window(self, window: int | None) -> Question:
+        """Return the same question for another window."""
+        return self if window is None or window == self.num_ctx else self._with_option("num_ctx", window)
+
+    @property
+    def num_ctx(self) -> int | None:
+        """The window that is asked for, if one is."""
+        window: int | None = self.payload.get("options", {}).get("num_ctx")
+        return window
+
+    def _with_option(self, name: str, value: int) -> Question:
+        options = {**self.payload.get("options", {}), name: value}
+        return replace(self, payload={**self.payload, "options": options})
 
 
 def ask(
@@ -103,11 +118,12 @@ def ask(
         payload["keep_alive"] = sampling.keep_alive
     logprobs = _add_logprobs(body, payload)
     stage = _add_tools(payload, plan, wanted, facts, policy)
-    constrained = "format" in payload or stage != "plain"
-    think = _think(wish, constrained, facts)
+    constrained = stage != "plain"
+    think = _think(wish.think, constrained, facts)
     if think is not None:
         payload["think"] = think
-    ignored += _without_effect(body)
+    ignored += _without_effect(body, plan)
+    refuse_ignored(ignored, policy)
     return Question(
         requested=resolved.requested,
         payload=payload,
@@ -116,7 +132,6 @@ def ask(
         stage=stage,
         tools=plan,
         format=wanted,
-        thinking_off=think is False,
         reasoning=wish.shown(policy.reasoning),
         prefill=_prefill(payload["messages"], facts),
         logprobs=logprobs,
@@ -156,7 +171,9 @@ def _add_logprobs(body: ChatRequest, payload: dict[str, Any]) -> bool:
     if not body.get("logprobs"):
         if top:
             raise BadRequest(
-                "Invalid 'top_logprobs': it needs 'logprobs' to be true.", code="invalid_value", param="top_logprobs"
+                "Invalid 'top_logprobs': it needs 'logprobs' to be true.",
+                code="invalid_value",
+                param="top_logprobs",
             )
         return False
     payload["logprobs"] = True
@@ -167,7 +184,7 @@ def _add_logprobs(body: ChatRequest, payload: dict[str, Any]) -> bool:
 
 def _add_tools(
     payload: dict[str, Any],
-    plan: tools.ToolPlan | None,
+    plan: ToolPlan | None,
     wanted: formats.Format | None,
     facts: Facts | None,
     policy: Policy,
@@ -175,9 +192,10 @@ def _add_tools(
     """Put tools and format into the payload; return how the answer is to be read."""
     offered = plan is not None and plan.mode != "none"
     if not offered or plan is None:
-        if wanted is not None:
-            payload["format"] = wanted.payload()
-        return "plain"
+        if wanted is None:
+            return "plain"
+        payload["format"] = wanted.payload()
+        return "form"
     native = can(facts, "tools") is not False
     if plan.mode == "required":
         payload["format"] = tools.forced_format(plan)
@@ -202,13 +220,13 @@ def _add_system(payload: dict[str, Any], text: str) -> None:
         payload["messages"] = [{"role": "system", "content": text}, *said]
 
 
-def _think(wish: thinking.Wish, constrained: bool, facts: Facts | None) -> bool | str | None:
-    """Return what to send as `think`; a model that thinks obeys a schema only when it does not."""
-    if wish.think is None and constrained and can(facts, "thinking"):
-        if facts is not None and facts.harmony:
-            return "low"  # gpt-oss: `false` and a format give an empty answer
-        return False
-    return wish.think
+def _think(wish: bool | str | None, constrained: bool, facts: Facts | None) -> bool | str | None:
+    """Return what to send as `think`; a model that thinks obeys a grammar only when it does not."""
+    if not constrained or not can(facts, "thinking"):
+        return wish
+    if facts is not None and facts.harmony and not wish:
+        return "low"  # harmony: `false` and a format give an empty answer
+    return False if wish is None else wish
 
 
 def _prefill(said: list[dict[str, Any]], facts: Facts | None) -> str:
@@ -218,9 +236,12 @@ def _prefill(said: list[dict[str, Any]], facts: Facts | None) -> str:
     return str(said[-1].get("content") or "")
 
 
-def _without_effect(body: ChatRequest) -> list[str]:
+def _without_effect(body: ChatRequest, plan: ToolPlan | None) -> list[str]:
     """Return what is accepted and does nothing, though a caller might count on it."""
-    return ["store"] if body.get("store") else []
+    names = [name for name in _WITHOUT_EFFECT if body.get(name)]
+    if plan is not None and plan.strict and plan.mode != "required":
+        names.append("tools.function.strict")
+    return names
 
 
 def unknown(body: Mapping[str, Any], known: frozenset[str], policy: Policy) -> list[str]:
@@ -229,3 +250,9 @@ def unknown(body: Mapping[str, Any], known: frozenset[str], policy: Policy) -> l
     if names and policy.strict:
         raise BadRequest(f"Unrecognized request argument supplied: {clip(names[0])}")
     return names
+
+
+def refuse_ignored(names: Sequence[str], policy: Policy) -> None:
+    """Raise BadRequest for the first of some parameters without effect, where the operator wants those refused."""
+    if names and policy.strict:
+        raise _unsupported(names[0], "It has no effect on this server (O2O_STRICT).")

@@ -16,12 +16,16 @@ from o2o.errors import BadRequest, O2OError, Refused
 from o2o.schemas import CompletionRequest
 from o2o.translate import faults
 from o2o.translate.facts import Facts
-from o2o.translate.logprobs import to_legacy
+from o2o.translate.format import Format, wish
+from o2o.translate.logprobs import Collector, to_legacy
 from o2o.translate.options import Sampling
 from o2o.translate.policy import Policy, Resolved
-from o2o.translate.turn import Ask, Choice, Stamp
+from o2o.translate.turn import Ask, Choice, Stamp, texts
 from o2o.translate.usage import Usage
 from o2o.translate.window import larger_window
+
+_WITHOUT_EFFECT = ("reasoning_effort", "think", "template")
+"""Thinking is always off here: the answer has no place for it."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,9 @@ class Wanted:
     logprobs: int | None
     suffix: str | None
     raw: bool
+    format: Format | None
+    truncate: bool
+    ignored: list[str]
 
     @property
     def ranked(self) -> bool:
@@ -51,7 +58,9 @@ def wanted(body: CompletionRequest, policy: Policy) -> Wanted:
     suffix = body.get("suffix") or None
     prompts = _prompts(body.get("prompt"))
     if best_of < n:
-        raise BadRequest(f"'best_of' must not be smaller than 'n' ({n}).", code="invalid_value", param="best_of")
+        raise BadRequest(
+            f"'best_of' must not be smaller than 'n' ({n}).", code="invalid_value", param="best_of"
+        )
     if best_of > n and body.get("stream"):
         raise BadRequest("'best_of' cannot be streamed.", code="invalid_value", param="best_of")
     if best_of > policy.max_n or n > policy.max_n:
@@ -71,13 +80,19 @@ def wanted(body: CompletionRequest, policy: Policy) -> Wanted:
         raise BadRequest("'echo' cannot be used together with 'suffix'.", code="invalid_value", param="echo")
     asked_raw = body.get("raw")
     raw = not policy.completions_template if asked_raw is None else bool(asked_raw)
-    return Wanted(prompts, n, best_of, echo, logprobs, suffix, raw and not suffix)
+    asked_truncate = body.get("truncate")
+    truncate = policy.truncate if asked_truncate is None else bool(asked_truncate)
+    form = wish(body)
+    ignored = [name for name in _WITHOUT_EFFECT if body.get(name) not in (None, False, "none")]
+    return Wanted(prompts, n, best_of, echo, logprobs, suffix, raw and not suffix, form, truncate, ignored)
 
 
 def _prompts(prompt: Any) -> list[str]:
     prompts = [prompt] if isinstance(prompt, str) else prompt
     if not isinstance(prompts, list) or not prompts:
-        raise BadRequest("Missing required parameter: 'prompt'.", code="missing_required_parameter", param="prompt")
+        raise BadRequest(
+            "Missing required parameter: 'prompt'.", code="missing_required_parameter", param="prompt"
+        )
     if not all(isinstance(item, str) for item in prompts):
         raise BadRequest(
             "Token arrays cannot be used as a prompt: their numbers belong to another tokenizer."
@@ -87,13 +102,15 @@ def _prompts(prompt: Any) -> list[str]:
         )
     if not all(prompts):
         raise BadRequest(
-            "Invalid 'prompt': Ollama cannot begin with an empty prompt.", code="invalid_value", param="prompt"
+            "Invalid 'prompt': Ollama cannot begin with an empty prompt.",
+            code="invalid_value",
+            param="prompt",
         )
     return prompts
 
 
 def payload(
-    resolved: Resolved, wanted: Wanted, prompt: str, sampling: Sampling, policy: Policy, *, seed: int | None = None
+    resolved: Resolved, wanted: Wanted, prompt: str, sampling: Sampling, *, seed: int | None = None
 ) -> dict[str, Any]:
     """Return the body of one /api/generate."""
     options = dict(sampling.options)
@@ -104,7 +121,9 @@ def payload(
         made["raw"] = True
     if wanted.suffix:
         made["suffix"] = wanted.suffix
-    if not policy.truncate:
+    if wanted.format is not None:
+        made["format"] = wanted.format.payload()
+    if not wanted.truncate:
         made["truncate"] = False
     if options:
         made["options"] = options
@@ -147,16 +166,18 @@ class CompletionTurn:
         self._payload = made
         self._offset = 0
         self._grown = False
+        self._echo = wanted.echo
         self._thoughts: list[str] = []
-        self._said = False
+        self._held: list[str] | None = None if wanted.format is None or not wanted.format.unquote else []
+        self._entries = Collector()
         self._sum = 0.0
-        self._entries = 0
-        self.ask: Ask | None = Ask("generate", made)
+        self._number = 0
+        self.ask: Ask | None = self._asking()
 
     @property
     def score(self) -> float:
         """The mean log probability of the answer's tokens; more is better."""
-        return self._sum / self._entries if self._entries else float("-inf")
+        return self._sum / self._number if self._number else float("-inf")
 
     @property
     def num_ctx(self) -> int | None:
@@ -167,16 +188,20 @@ class CompletionTurn:
     def feed(self, replies: Sequence[dict[str, Any]]) -> list[Choice]:
         """Take a batch of replies; return the choices they give."""
         out: list[Choice] = []
-        if not self._said and self._wanted.echo:
+        if self._echo:
             out.append(self._choice(self._payload["prompt"]))
-        self._said = True
+            self._echo = False
         for reply in replies:
-            text = reply.get("response")
-            if thinking := reply.get("thinking"):
+            text, thinking = texts(reply, "response")
+            if thinking:
                 self._thoughts.append(thinking)
+            self._entries.add(reply.get("logprobs"), about_content=bool(text) or not thinking)
             if text and not self._nothing:
-                out.append(self._choice(text, reply.get("logprobs")))
                 self._thoughts.clear()
+                if self._held is None:
+                    out.append(self._choice(text))
+                else:
+                    self._held.append(text)
             if reply.get("done"):
                 self.final = reply
         return out
@@ -188,8 +213,11 @@ class CompletionTurn:
         cut = self.final.get("done_reason") == "length" or self._nothing
         if self._nothing:
             self.usage.completion_tokens = 0
+            self._thoughts.clear()
         # A built-in parser may take a whole answer for thinking although thinking was switched off.
-        rest = "" if self._nothing else "".join(self._thoughts)
+        rest = "".join(self._held or self._thoughts)
+        if self._held is not None and self._wanted.format is not None:
+            rest = self._wanted.format.bare(rest)
         last = self._choice(rest)
         last["finish_reason"] = "length" if cut else "stop"
         return [last]
@@ -198,15 +226,13 @@ class CompletionTurn:
         """Ask once more with a larger window where that helps; otherwise raise what the refusal means."""
         self.ask = None
         if not refused.midway and not self._grown:
-            window = larger_window(
-                refused, self._policy, self._facts, chosen="num_ctx" in self._payload.get("options", {})
-            )
+            window = larger_window(refused, self._policy, self._facts, sent=self.num_ctx)
             if window is not None:
                 self._grown = True
                 options = {**self._payload.get("options", {}), "num_ctx": window}
                 self._payload = {**self._payload, "options": options}
                 self.warnings.append("num_ctx_grown")
-                self.ask = Ask("generate", self._payload)
+                self.ask = self._asking()
                 return []
         raise self.error(refused)
 
@@ -214,13 +240,16 @@ class CompletionTurn:
         """Return what a refusal of Ollama's means to the caller."""
         return faults.to_error(refused, model=self._model, about="prompt", tools=False, limit=None)
 
-    def _choice(self, text: str, entries: list[dict[str, Any]] | None = None) -> Choice:
+    def _asking(self) -> Ask:
+        return Ask("generate", self._payload, patient=self._wanted.format is not None)
+
+    def _choice(self, text: str) -> Choice:
+        entries = self._entries.take(text)
+        self._sum += sum(entry["logprob"] for entry in entries)
+        self._number += len(entries)
         logprobs = None
-        if entries:
-            self._sum += sum(float(entry.get("logprob") or 0.0) for entry in entries)
-            self._entries += len(entries)
-            if self._wanted.logprobs is not None:
-                logprobs = to_legacy(entries, offset=self._offset, top=self._wanted.logprobs)
+        if entries and self._wanted.logprobs is not None:
+            logprobs = to_legacy(entries, offset=self._offset, top=self._wanted.logprobs)
         self._offset += len(text)
         return {"index": self.index, "text": text, "logprobs": logprobs, "finish_reason": None}
 
@@ -236,7 +265,7 @@ def turns(
             own_seed = None if seed is None or k == 0 else (seed + k) % 2**31
             made.append(
                 CompletionTurn(
-                    payload(resolved, wanted, prompt, sampling, policy, seed=own_seed),
+                    payload(resolved, wanted, prompt, sampling, seed=own_seed),
                     wanted=wanted,
                     policy=policy,
                     facts=facts,

@@ -49,12 +49,6 @@ class Speaker:
         out, self._out = self._out, []
         return out
 
-    def forget(self) -> None:
-        """Unsay everything; only possible while nothing was taken."""
-        self._out = []
-        self._started = self._in_tags = self.said = self.thought = False
-        self.calls = 0
-
     def start(self) -> None:
         """Say the role, unless it was said."""
         if not self._started:

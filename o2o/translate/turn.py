@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
-from o2o.errors import Refused
+from o2o.errors import Refused, UpstreamInvalid
 
 Choice = dict[str, Any]
 """One entry of a chunk's `choices`: index, delta (or text), logprobs, finish_reason."""
@@ -42,3 +42,19 @@ class Turn(Protocol):
     def feed(self, replies: Sequence[dict[str, Any]]) -> list[Choice]: ...
     def close(self) -> list[Choice]: ...
     def refused(self, refused: Refused) -> list[Choice]: ...
+
+
+_TEXT = (str, type(None))
+
+
+def texts(part: Any, name: str) -> tuple[str | None, str | None]:
+    """Return the text under `name` in a part of a reply, and its thinking; raises UpstreamInvalid.
+
+    What answers at Ollama's address may be another server, whose JSON looks almost alike.
+    """
+    if not isinstance(part, dict):
+        raise UpstreamInvalid
+    text, thinking = part.get(name), part.get("thinking")
+    if not isinstance(text, _TEXT) or not isinstance(thinking, _TEXT):
+        raise UpstreamInvalid
+    return text, thinking

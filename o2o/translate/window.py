@@ -1,28 +1,34 @@
-"""How large a window to ask Ollama for when a prompt did not fit; pure."""
+"""Context windows: how large a one to ask for when a prompt did not fit, and whether one was outgrown; pure."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from o2o.errors import Refused
 from o2o.translate.facts import Facts
 from o2o.translate.faults import overflow
 from o2o.translate.policy import Policy
+from o2o.translate.usage import figure
 
 AUTOMATIC = (4096, 32768)
 """Sizes that Ollama chooses by itself; the third, 262144, is larger than anything to grow to."""
 USUAL_CEILING = 32768
+SMALLEST = AUTOMATIC[0]
+"""No answer within this many tokens can have outgrown its window, unless somebody asked for a smaller one."""
 _BUCKETS = (8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576)
 _ROOM = 1024
 """Tokens to leave for the answer."""
 
 
-def larger_window(refused: Refused, policy: Policy, facts: Facts | None, *, chosen: bool) -> int | None:
+def larger_window(refused: Refused, policy: Policy, facts: Facts | None, *, sent: int | None) -> int | None:
     """Return the window to try once more with, or None where growing is not wanted or would not help.
 
-    `chosen`: the request named its own window, which is then nobody else's to change. Without a ceiling of the
-    operator's only a window that Ollama chose by itself grows.
+    `sent` is the window that was asked for, if one was: a caller's own is nobody else's to change. Without a
+    ceiling of the operator's only a window that Ollama chose by itself grows.
     """
     ceiling = policy.max_num_ctx
-    if ceiling == 0 or chosen:
+    if ceiling == 0 or (sent is not None and (ceiling is None or sent != policy.num_ctx)):
         return None
     found = overflow(refused)
     if found is None or found.n_prompt_tokens is None or found.n_ctx is None:
@@ -33,6 +39,18 @@ def larger_window(refused: Refused, policy: Policy, facts: Facts | None, *, chos
         ceiling = USUAL_CEILING
     if facts is not None and facts.context_length is not None:
         ceiling = min(ceiling, facts.context_length)
-    window = next((size for size in _BUCKETS if size >= found.n_prompt_tokens + _ROOM), None)
-    window = ceiling if window is None else min(window, ceiling)
+    window = next((size for size in _BUCKETS if size >= found.n_prompt_tokens + _ROOM), ceiling)
+    window = min(window, ceiling)
     return window if window > max(found.n_ctx, found.n_prompt_tokens) else None
+
+
+def settle(wanted: int | None, loaded: int | None) -> int | None:
+    """Return the window to ask for: a smaller one than is loaded would only make Ollama load the model anew."""
+    if wanted is None or loaded is None:
+        return loaded if wanted is None else wanted
+    return max(wanted, loaded)
+
+
+def shifted(final: Mapping[str, Any], window: int | None) -> bool:
+    """Tell by Ollama's figures whether an answer outgrew the window, so that its beginning was forgotten."""
+    return window is not None and figure(final, "prompt_eval_count") + figure(final, "eval_count") > window

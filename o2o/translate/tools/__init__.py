@@ -6,7 +6,7 @@ model), `calls` (a call, and how OpenAI says it), `forced` (calls that a grammar
 """
 
 from o2o.translate.tools.calls import Call, to_function_call, to_openai_call
-from o2o.translate.tools.forced import check_arguments, forced_format, read_forced
+from o2o.translate.tools.forced import check_arguments, forced_format, read_forced, shown_call
 from o2o.translate.tools.offer import nudge, prompt_description, to_ollama
 from o2o.translate.tools.plan import Offered, ToolPlan, choose
 from o2o.translate.tools.rescue import Rescue
@@ -22,6 +22,7 @@ __all__ = [
     "nudge",
     "prompt_description",
     "read_forced",
+    "shown_call",
     "to_function_call",
     "to_ollama",
     "to_openai_call",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from o2o.translate.json_schema import violation
 from o2o.translate.json_schema.grammar import Grammar
 from o2o.translate.tools.calls import Call
@@ -40,6 +42,11 @@ def _call_schema(tool: Offered, grammar: Grammar) -> dict[str, Any]:
 def read_forced(text: str, plan: ToolPlan) -> list[Call]:
     """Return the calls that constrained content consists of; nothing if it is anything else."""
     return read_calls(text, plan)
+
+
+def shown_call(call: Call) -> str:
+    """Return a call as the constrained content that it would have been."""
+    return msgspec.json.encode({"name": call.name, "parameters": call.arguments}).decode()
 
 
 def check_arguments(call: Call, plan: ToolPlan) -> str | None:
