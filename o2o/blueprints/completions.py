@@ -54,7 +54,9 @@ def blueprint(services: Services) -> Blueprint:
                 folded = completions.best(folded, turns, wanted)
             return completions.completion(stamp, folded, usage)
 
-        ignored = sampling.ignored + unknown
+        ignored = sampling.ignored + wanted.ignored
+        asking.refuse_ignored(ignored, policy)
+        ignored += unknown
         reply = Reply(services, ticket, body, resolved, turns=turns, ignored=ignored, usage=usage)
         return reply.respond("cmpl-", completions.head, completion)
 

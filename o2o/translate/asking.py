@@ -37,7 +37,6 @@ class Question:
     logprobs: bool = False
     limit: int | None = None
     patient: bool = False
-    timings: bool = False
     ignored: list[str] = field(default_factory=list)
 
     @property
@@ -137,7 +136,6 @@ def ask(
         logprobs=logprobs,
         limit=sampling.limit,
         patient=constrained or "tools" in payload,
-        timings=bool(body.get("timings")) or policy.timings,
         ignored=ignored,
     )
 
