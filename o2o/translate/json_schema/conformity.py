@@ -7,7 +7,7 @@ no table here: where such a keyword decides whether `not` or `oneOf` is broken, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -49,6 +49,7 @@ class _Judge:
         self.steps = MAX_STEPS
         self.unjudged = 0
         """How many keywords were met, so far, that say something which is not judged here."""
+        self._sets: dict[int, frozenset[Hashable]] = {}
 
     def broken(self, schema: Any, value: Any, depth: int) -> Broken | None:
         self.steps -= 1
@@ -77,6 +78,12 @@ class _Judge:
         self.unjudged = before if sure else self.unjudged
         return kept, sure
 
+    def one_of(self, values: list[Any], value: Any, key: int) -> bool:
+        """Tell whether `value` is one of the values of the keyword that `key` stands for."""
+        if key not in self._sets:
+            self._sets[key] = frozenset(map(frozen, values))
+        return frozen(value) in self._sets[key]
+
     def first(self, places: Iterator[tuple[str, Any, Any]], depth: int) -> Broken | None:
         """Judge places of a value, each by a schema of its own; return the first that is broken."""
         for place, schema, value in places:
@@ -97,15 +104,12 @@ def _type(judge: _Judge, content: Any, value: Any, schema: Schema, depth: int) -
 
 
 def _enum(judge: _Judge, content: Any, value: Any, schema: Schema, depth: int) -> Broken | None:
-    judge.steps -= len(content)
-    known = frozen(value)
-    return (
-        None if any(frozen(item) == known for item in content) else ("", "must be one of the enum's values")
-    )
+    return None if judge.one_of(content, value, id(content)) else ("", "must be one of the enum's values")
 
 
 def _const(judge: _Judge, content: Any, value: Any, schema: Schema, depth: int) -> Broken | None:
-    return None if frozen(content) == frozen(value) else ("", "must be the const's value")
+    # The schema stands for its const: a bare value may be the same object in several places.
+    return None if judge.one_of([content], value, id(schema)) else ("", "must be the const's value")
 
 
 def _ref(judge: _Judge, content: Any, value: Any, schema: Schema, depth: int) -> Broken | None:
@@ -149,6 +153,7 @@ def _not(judge: _Judge, content: Any, value: Any, schema: Schema, depth: int) ->
 def _properties(judge: _Judge, content: Any, value: Any, schema: Schema, depth: int) -> Broken | None:
     if not isinstance(value, dict):
         return None
+    judge.steps -= len(content)
     return judge.first(
         ((f".{name}", part, value[name]) for name, part in content.items() if name in value), depth
     )
@@ -157,6 +162,7 @@ def _properties(judge: _Judge, content: Any, value: Any, schema: Schema, depth: 
 def _required(judge: _Judge, content: Any, value: Any, schema: Schema, depth: int) -> Broken | None:
     if not isinstance(value, dict):
         return None
+    judge.steps -= len(content)
     missing = next((name for name in content if isinstance(name, str) and name not in value), None)
     return None if missing is None else ("", f"'{clip(missing, 60)}' is missing")
 

@@ -137,3 +137,9 @@ def test_the_check_of_a_deep_value_ends_without_a_claim() -> None:
 
 def test_references_may_lead_into_another_root() -> None:
     assert violation({"$ref": "#/$defs/A"}, 1, root={"$defs": {"A": False}}) == "must not be there"
+
+
+def test_large_values_of_an_enum_are_weighed_once() -> None:
+    large = {f"k{n}": [n] * 20 for n in range(400)}
+    assert violation({"items": {"enum": [large, 1]}}, [1] * 20_000) is None
+    assert violation({"items": {"const": large}}, [large]) is None
