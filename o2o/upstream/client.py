@@ -37,7 +37,13 @@ class Upstream(Protocol):
     """An Ollama."""
 
     def ask(
-        self, path: Path, payload: Mapping[str, Any], line: Line, *, patient: bool = False, beat: Beat | None = None
+        self,
+        path: Path,
+        payload: Mapping[str, Any],
+        line: Line,
+        *,
+        patient: bool = False,
+        beat: Beat | None = None,
     ) -> Batches: ...
     def embed(self, payload: Mapping[str, Any], line: Line) -> Reply: ...
     def tags(self) -> Reply: ...
@@ -72,7 +78,13 @@ class HTTPUpstream:
         return f"<HTTPUpstream {urlsplit(self._base).hostname}>"
 
     def ask(
-        self, path: Path, payload: Mapping[str, Any], line: Line, *, patient: bool = False, beat: Beat | None = None
+        self,
+        path: Path,
+        payload: Mapping[str, Any],
+        line: Line,
+        *,
+        patient: bool = False,
+        beat: Beat | None = None,
     ) -> Replies:
         """Send `payload` and return the replies to come; nothing is sent before they are iterated.
 
@@ -122,7 +134,9 @@ class HTTPUpstream:
     def _head(self, path: str) -> bytes:
         head = self._heads.get(path)
         if head is None:
-            request = self._session.prepare_request(requests.Request("POST", f"{self._base}/api/{path}", data=b"{}"))
+            request = self._session.prepare_request(
+                requests.Request("POST", f"{self._base}/api/{path}", data=b"{}")
+            )
             adapter = self._session.get_adapter(self._base)
             assert isinstance(adapter, OllamaAdapter)
             self._pool = adapter.pool_for(request, self._session.verify or True)
@@ -163,7 +177,12 @@ def _session(api_key: str | None, ca: str | None, pool_size: int, user_agent: st
 
 def _render_head(request: requests.PreparedRequest) -> bytes:
     """Return the head up to the value of Content-Length, which comes last."""
-    lines = [f"POST {request.path_url} HTTP/1.1", f"Host: {urlsplit(request.url or '').netloc.rpartition('@')[2]}"]
-    lines += [f"{name}: {value}" for name, value in request.headers.items() if name.lower() != "content-length"]
+    lines = [
+        f"POST {request.path_url} HTTP/1.1",
+        f"Host: {urlsplit(request.url or '').netloc.rpartition('@')[2]}",
+    ]
+    lines += [
+        f"{name}: {value}" for name, value in request.headers.items() if name.lower() != "content-length"
+    ]
     lines.append("Content-Length: ")
     return "\r\n".join(str(line) for line in lines).encode("latin-1")

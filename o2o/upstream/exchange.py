@@ -124,6 +124,8 @@ class Exchange:
 
         Raises UpstreamTruncated when the answer ends too early, UpstreamBroken on a reset.
         """
+        if self.reader.error is not None:
+            raise self.reader.error
         with map_exceptions(self._line, connecting=False):
             while True:
                 if not self._readable(seconds):
@@ -193,4 +195,3 @@ class Exchange:
         self._connection.close()
         self._reused = False
         self._send()
-

@@ -2,8 +2,9 @@
 
 Theory of operation: `ResponseReader.feed` takes what a socket gave and returns the body bytes in it. Until the
 head is whole, `status` is 0. The body ends by the last chunk, by Content-Length, or by the end of the
-connection, and `complete` says so. What does not follow RFC 9112 raises `UpstreamInvalid`; an end that came too
-early is for the owner of the socket to see: `eof()` says whether this was a good place to stop.
+connection, and `complete` says so. What does not follow RFC 9112 raises `UpstreamInvalid`, or is kept in `error`
+where good body bytes came before it: those are given first. An end that came too early is for the owner of the
+socket to see: `eof()` says whether this was a good place to stop.
 
 `http.client` cannot be used here: it reads by blocking, and waiting for Ollama has to stay interruptible. A law
 in the property tests holds this reader against it.
@@ -20,13 +21,24 @@ _BODYLESS = (204, 304)
 class ResponseReader:
     """Read one response; feed it bytes, take body bytes."""
 
-    __slots__ = ("_buffer", "_feed", "_left", "_until_close", "complete", "headers", "keep_alive", "status")
+    __slots__ = (
+        "_buffer",
+        "_feed",
+        "_left",
+        "_until_close",
+        "complete",
+        "error",
+        "headers",
+        "keep_alive",
+        "status",
+    )
 
     def __init__(self) -> None:
         self.status = 0
         self.headers: dict[str, str] = {}
         self.complete = False
         self.keep_alive = True
+        self.error: UpstreamInvalid | None = None
         self._buffer = b""
         self._left = 0
         self._until_close = False
@@ -115,9 +127,18 @@ class ResponseReader:
         return taken
 
     def _chunked(self, data: bytes) -> bytes:
+        out: list[bytes] = []
+        try:
+            self._take_chunks(data, out)
+        except UpstreamInvalid as error:
+            if not out:
+                raise
+            self.error = error
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    def _take_chunks(self, data: bytes, out: list[bytes]) -> None:
         """Take chunk framing away. `_left` is what is missing of a chunk and its CRLF; -1 before a size line."""
         buffer = self._buffer + data if self._buffer else data
-        out: list[bytes] = []
         at, size = 0, len(buffer)
         while True:
             if self._left < 0:
@@ -131,7 +152,7 @@ class ResponseReader:
                     self._buffer = buffer[end + 2 :]
                     self._feed = self._trailers
                     self._trailers(b"")
-                    return b"".join(out)
+                    return
                 at = end + 2
                 self._left = length + 2
             if size - at < self._left:
@@ -142,13 +163,12 @@ class ResponseReader:
                     self._left -= len(taken)
                 break
             end = at + self._left
+            out.append(buffer[at : end - 2])
             if buffer[end - 2 : end] != b"\r\n":
                 raise UpstreamInvalid
-            out.append(buffer[at : end - 2])
             at = end
             self._left = -1
         self._buffer = buffer[at:]
-        return out[0] if len(out) == 1 else b"".join(out)
 
     def _trailers(self, data: bytes) -> bytes:
         buffer = self._buffer + data

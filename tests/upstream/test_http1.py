@@ -47,7 +47,6 @@ def test_whether_a_connection_can_be_kept(head: bytes, kept: bool) -> None:
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhixx",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1" * 2000,
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"x" * (MAX_HEAD + 1),
         b"HTTP/1.1 200 OK\r\nX: " + b"x" * MAX_HEAD,
@@ -57,6 +56,15 @@ def test_what_is_no_http_is_refused(message: bytes) -> None:
     reader = ResponseReader()
     with pytest.raises(UpstreamInvalid):
         reader.feed(message)
+
+
+@pytest.mark.parametrize("wrong", [b"xyz\r\n", b"2\r\nhoxx"])
+def test_what_came_before_a_wrong_chunk_is_given_first(wrong: bytes) -> None:
+    reader = ResponseReader()
+    body = reader.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n" + wrong)
+    assert body.startswith(b"hi")
+    assert reader.error is not None
+    assert not reader.complete
 
 
 def test_an_end_in_the_head_is_too_early() -> None:
