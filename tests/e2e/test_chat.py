@@ -332,8 +332,13 @@ def test_an_answer_that_the_caller_began_is_continued(server: Server, ollama: Fa
 def test_a_beginning_that_ollama_repeats_is_taken_away(server: Server, ollama: FakeOllama) -> None:
     ollama.script("/api/show", recorded("00-server/show-gemma3-jinja"))
     ollama.script("/api/chat", recorded("23-prefill/gemma3-jinja-trailing-assistant"))
-    messages = [{"role": "user", "content": "Repeat it."}, {"role": "assistant", "content": "The quick brown"}]
-    content = chat(server, model="gemma3-jinja:270m", messages=messages).body["choices"][0]["message"]["content"]
+    messages = [
+        {"role": "user", "content": "Repeat it."},
+        {"role": "assistant", "content": "The quick brown"},
+    ]
+    content = chat(server, model="gemma3-jinja:270m", messages=messages).body["choices"][0]["message"][
+        "content"
+    ]
     assert content.startswith(" fox jumps over the lazy dog.")
 
 
