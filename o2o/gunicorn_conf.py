@@ -67,6 +67,7 @@ def on_starting(server: Any) -> None:
     """Say in plain words what will go wrong with the address, before gunicorn tries it."""
     from o2o.address import problem
 
+    _let_young_workers_end()
     if {"GUNICORN_FD", "LISTEN_FDS"} & os.environ.keys():
         return  # the sockets are open already: an upgrade in place, or systemd's
     for address in server.cfg.address:
@@ -101,18 +102,30 @@ def when_ready(server: Any) -> None:
         )
 
 
-def post_fork(server: Any, worker: Any) -> None:
-    """Let a worker that is told to stop before it has started just end.
-
-    gunicorn's own handler comes later; until then it has the master's, in which the order is lost, and the
-    server needs `graceful_timeout` to stop.
-    """
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-        signal.signal(number, lambda *_: os._exit(0))
-
-
 def post_worker_init(worker: Any) -> None:
     """Let the app drain when the worker is told to stop, by the exact settings and not gunicorn's whole seconds."""
     from o2o.worker import started
 
     started(worker, grace=_settings.grace, write_timeout=_settings.write_timeout)
+
+
+def _let_young_workers_end() -> None:
+    """Let a worker that is told to stop before it has started just end.
+
+    It gets its own signal handlers late; until then it has the master's, in which the order is lost, and the
+    whole server would need `graceful_timeout` to stop.
+    """
+    orders = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+    master = os.getpid()
+
+    def end_on_order() -> None:
+        if os.getppid() == master:
+            for number in orders:
+                signal.signal(number, lambda *_: os._exit(0))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, orders)
+
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, orders),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, orders),
+        after_in_child=end_on_order,
+    )

@@ -58,8 +58,8 @@ class Ticket:
         self._closers.append(closer)
 
     def failed(self, error: BaseException) -> None:
-        """Remember what ended the answer early."""
-        self.error = error
+        """Remember what ended the answer early; what cut the line came before its consequences."""
+        self.error = self.line.reason or error
 
     def close(self) -> None:
         """Release what the request held and write its line of the log."""

@@ -18,6 +18,7 @@ from http import HTTPStatus
 from typing import Any
 
 import gevent
+import gevent.select
 from gunicorn.http import errors as wrong, wsgi
 from gunicorn.workers.ggevent import GeventWorker
 
@@ -53,6 +54,28 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             from o2o.hangup import watcher
 
             watcher().drain(self.seconds_to_stop)
+            self._let_idle_go()
+
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        """Serve one connection to its end."""
+        gevent.getcurrent().caller = client
+        super().handle(listener, client, addr)
+
+    def timeout_ctx(self) -> gevent.Timeout:
+        """Return the bound on waiting for a request and on reading its head."""
+        return _Waiting(self.idle, self.cfg.keepalive)
+
+    @property
+    def idle(self) -> dict[Any, _Waiting]:
+        """The greenlets that wait for a request, with what can end their wait."""
+        return self.__dict__.setdefault("_idle", {})
+
+    def _let_idle_go(self) -> None:
+        """End connections that were kept and have nothing to say, so that they do not hold up the end."""
+        for greenlet, waiting in list(self.idle.items()):
+            caller = getattr(greenlet, "caller", None)
+            if caller is not None and not gevent.select.select([caller], [], [], 0)[0]:
+                gevent.kill(greenlet, waiting, block=False)
 
     @property
     def seconds_to_stop(self) -> float:
@@ -94,6 +117,23 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         )
         page = _page(error, request_id, with_body=getattr(req, "method", None) != "HEAD")
         gevent.with_timeout(LINGER, _say, client, page, timeout_value=None)
+
+
+class _Waiting(gevent.Timeout):
+    """A time-out that can be made to come early; it ends the block in silence."""
+
+    def __init__(self, idle: dict[Any, _Waiting], seconds: float) -> None:
+        super().__init__(seconds, False)
+        self._idle = idle
+
+    def __enter__(self) -> _Waiting:
+        self._idle[gevent.getcurrent()] = self
+        super().__enter__()
+        return self
+
+    def __exit__(self, *how: Any) -> Any:
+        self._idle.pop(gevent.getcurrent(), None)
+        return super().__exit__(*how)
 
 
 def started(worker: Any, grace: float | None = None, write_timeout: float | None = None) -> None:

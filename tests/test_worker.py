@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import http.client
 import json
 import re
 import socket
@@ -14,6 +16,7 @@ import gevent
 import pytest
 
 from o2o.worker import Worker
+from tests.ollama import FakeOllama
 from tests.server import Server
 
 COMMAND = [sys.executable, "-m", "gunicorn", "-c", "python:tests.tiny", "tests.tiny:app"]
@@ -399,3 +402,12 @@ def test_a_worker_that_nobody_uses_ends_at_once() -> None:
         began = time.monotonic()
         assert server.stop() == 0
         assert time.monotonic() - began < 5
+
+
+def test_a_connection_that_says_nothing_does_not_hold_up_the_end() -> None:
+    with FakeOllama() as ollama, Server(ollama.url, {"O2O_HEADER_TIMEOUT": "60"}) as server:
+        kept = http.client.HTTPConnection("127.0.0.1", server.port)
+        kept.request("GET", "/healthz")
+        assert kept.getresponse().read()
+        assert server.stop(patience=20) == 0
+        kept.close()
