@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -16,19 +15,12 @@ import requests
 
 from o2o import __version__
 from o2o.cli import main
+from tests.clean import environment, python
 from tests.ollama import FakeOllama
-from tests.server import REPOSITORY
 
 
 def o2o(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "o2o", *arguments],
-        cwd=cwd,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY), **environ},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return python("-m", "o2o", *arguments, cwd=cwd, **environ)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +86,7 @@ def practising(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "o2o", "practice", "--port", "0", *arguments],
         cwd=cwd,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY)},
+        env=environment(),
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -129,7 +121,7 @@ def test_practice_goes_with_the_process_that_it_was_started_for(tmp_path: Path) 
     with subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY)},
+        env=environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import runpy
 import socket
-import subprocess
-import sys
+import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from gunicorn.config import Config
 
+from tests.clean import REPOSITORY, UNMEASURED, python
 from tests.ollama import FakeOllama
-from tests.server import REPOSITORY, Server
+from tests.server import Server
 
 CONF = REPOSITORY / "o2o" / "gunicorn_conf.py"
 ROOT_CONF = REPOSITORY / "gunicorn.conf.py"
@@ -30,17 +27,6 @@ print(json.dumps([plain, touched, sorted(n for n, v in names.items() if n[0] != 
 """
 
 
-def python(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=cwd,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY), **environ},
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-
-
 def settings(cwd: Path, conf: Path = CONF, **environ: str) -> tuple[dict[str, Any], list[str], list[str]]:
     done = python("-c", _PRINT, str(conf), cwd=cwd, **environ)
     assert done.returncode == 0, done.stderr
@@ -48,25 +34,15 @@ def settings(cwd: Path, conf: Path = CONF, **environ: str) -> tuple[dict[str, An
     return plain, touched, hooks
 
 
-class Log:
-    """A logger that remembers."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def error(self, text: str, *values: object) -> None:
-        self.lines.append(text % values if values else text)
-
-    warning = error
-
-
-@pytest.fixture
-def hooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The names of the module, read in this process with no settings at all."""
-    monkeypatch.chdir(tmp_path)
-    for name in [n for n in os.environ if n.startswith("O2O_") or n in ("HOST", "PORT", "WEB_CONCURRENCY")]:
-        monkeypatch.delenv(name)
-    return runpy.run_path(str(CONF))
+_STARTING = """
+import runpy, sys
+from types import SimpleNamespace
+log = SimpleNamespace(error=print, warning=print)
+address = [("no-such-host.invalid", 1)] if len(sys.argv) < 3 else [sys.argv[2]]
+hooks = runpy.run_path(sys.argv[1])
+hooks["on_starting"](SimpleNamespace(log=log, cfg=SimpleNamespace(address=address)))
+hooks["when_ready"](SimpleNamespace(log=log, LISTENERS=[]))
+"""
 
 
 def test_the_published_defaults(tmp_path: Path) -> None:
@@ -109,7 +85,7 @@ def test_the_env_file_counts_for_gunicorn_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("conf", [CONF, ROOT_CONF], ids=["installed", "checkout"])
 def test_nothing_touches_sockets_before_the_workers_do(tmp_path: Path, conf: Path) -> None:
-    _, touched, _ = settings(tmp_path, conf)
+    _, touched, _ = settings(tmp_path, conf, **UNMEASURED)
     assert touched == []
 
 
@@ -144,29 +120,31 @@ def test_wrong_settings_are_all_printed_and_gunicorn_ends_with_status_1(conf: Pa
     assert "Traceback" not in done.stderr
 
 
-def test_an_address_that_does_not_resolve_ends_the_start_with_an_explanation(hooks: dict[str, Any]) -> None:
-    log = Log()
-    server = SimpleNamespace(log=log, cfg=SimpleNamespace(address=[("x86_64-conda-linux-gnu", 8000)]))
-    with pytest.raises(SystemExit) as caught:
-        hooks["on_starting"](server)
-    assert caught.value.code == 1
-    assert "conda" in log.lines[0]
+def test_an_address_that_does_not_resolve_ends_the_start_with_an_explanation() -> None:
+    done = python("-m", "gunicorn", cwd=REPOSITORY, HOST="x86_64-conda-linux-gnu")
+    assert done.returncode == 1
+    assert "conda sets HOST" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
-def test_sockets_that_are_open_already_are_not_tried(
-    hooks: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("LISTEN_FDS", "1")
-    log = Log()
-    hooks["on_starting"](SimpleNamespace(log=log, cfg=SimpleNamespace(address=[("no-such-host.invalid", 1)])))
-    assert log.lines == []
+def test_sockets_that_are_open_already_are_not_tried(tmp_path: Path) -> None:
+    done = python("-c", _STARTING, str(CONF), cwd=tmp_path, LISTEN_FDS="1")
+    assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_a_unix_socket_is_no_trouble(hooks: dict[str, Any]) -> None:
-    log = Log()
-    hooks["on_starting"](SimpleNamespace(log=log, cfg=SimpleNamespace(address=["/run/o2o.sock", 3])))
-    hooks["when_ready"](SimpleNamespace(log=log, LISTENERS=[]))
-    assert log.lines == []
+def test_a_unix_socket_is_no_trouble(tmp_path: Path) -> None:
+    done = python("-c", _STARTING, str(CONF), "/run/o2o.sock", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_a_server_that_is_stopped_while_it_starts_stops_at_once() -> None:
+    with FakeOllama() as ollama:
+        for _ in range(3):
+            begun = time.monotonic()
+            with Server(ollama.url, workers=3) as server:
+                pass  # stopped with the first worker's first words
+            assert server.process.returncode == 0
+            assert time.monotonic() - begun < 15
 
 
 def test_a_taken_port_gets_gunicorns_error_and_the_remedy() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from o2o.app import create_app
 from o2o.config import Described, Settings, describe, env_example
-from tests.server import REPOSITORY
+from tests.clean import REPOSITORY
 
 PACKAGE = REPOSITORY / "o2o"
 TESTS = REPOSITORY / "tests"

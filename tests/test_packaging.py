@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -12,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from o2o import __version__
+from tests.clean import REPOSITORY, environment
 from tests.ollama import FakeOllama
-from tests.server import REPOSITORY
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +68,7 @@ def test_an_installed_o2o_serves_from_any_directory(wheel: Path, tmp_path: Path)
         process = subprocess.Popen(
             [sys.executable, "-m", "o2o", "serve", "--host", "127.0.0.1", "--port", "0", "--workers", "1"],
             cwd=elsewhere,
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(installed), "OLLAMA_API_BASE_URL": ollama.url},
+            env=environment(PYTHONPATH=str(installed), OLLAMA_API_BASE_URL=ollama.url),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

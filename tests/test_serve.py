@@ -21,8 +21,9 @@ from o2o.address import free_port
 from o2o.config import Settings
 from o2o.serve import Wishes, as_variables, greeting, practice_notice
 from o2o.survey import Known, Survey
+from tests.clean import environment, python
 from tests.ollama import FakeOllama, whole
-from tests.server import REPOSITORY, Server
+from tests.server import Server
 
 MODEL = Known("qwen3:8b", frozenset({"completion"}), 8192, None, 1, False)
 
@@ -37,10 +38,6 @@ def serving(ollama: FakeOllama, *arguments: str, **environ: str) -> Iterator[Ser
 def get(url: str) -> requests.Response:
     # A connection that is kept alive would keep a stopping server alive too.
     return requests.get(url, headers={"Connection": "close"}, timeout=10)
-
-
-def environment(**environ: str) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY), **environ}
 
 
 def snippets(log: str) -> tuple[str, str]:
@@ -141,14 +138,7 @@ def test_it_works_from_any_directory_and_reads_the_env_file_there(tmp_path: Path
 def test_what_cannot_work_is_told_and_nothing_starts(
     environ: dict[str, str], says: str, tmp_path: Path
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "o2o", "serve"],
-        cwd=tmp_path,
-        env=environment(**environ),
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
+    done = python("-m", "o2o", "serve", cwd=tmp_path, **environ)
     assert done.returncode == 1
     assert says in done.stderr
     assert "Traceback" not in done.stderr
@@ -158,14 +148,7 @@ def test_what_cannot_work_is_told_and_nothing_starts(
 def test_a_taken_port_is_told_with_the_remedy(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = subprocess.run(
-            [sys.executable, "-m", "o2o", "serve", "--host", "127.0.0.1", "--port", str(port)],
-            cwd=tmp_path,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
+        done = python("-m", "o2o", "serve", "--host", "127.0.0.1", "--port", str(port), cwd=tmp_path)
     assert done.returncode == 1
     assert f"PORT={port + 1} make run" in done.stderr
 

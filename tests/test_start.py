@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from o2o.config import ConfigError
 from o2o.start import give_up, read_settings
-from tests.server import REPOSITORY
+from tests.clean import UNMEASURED, python
 
 
 def run(code: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run Python in a process whose environment nobody else needs afterwards."""
-    return subprocess.run(
-        [sys.executable, "-c", f"from pathlib import Path\nfrom o2o.start import *\n{code}"],
-        cwd=cwd,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY), **environ},
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
+    return python("-c", f"from pathlib import Path\nfrom o2o.start import *\n{code}", cwd=cwd, **environ)
 
 
 def test_the_env_file_counts_where_no_real_variable_says_otherwise(tmp_path: Path) -> None:
@@ -58,7 +49,7 @@ def test_all_problems_are_printed_and_the_status_is_1(tmp_path: Path) -> None:
 
 def test_the_start_touches_neither_socket_nor_ssl(tmp_path: Path) -> None:
     code = "settings_or_exit(Path.cwd()); import sys; print({'socket', 'ssl', 'select'} & set(sys.modules))"
-    assert run(code, tmp_path).stdout == "set()\n"
+    assert run(code, tmp_path, **UNMEASURED).stdout == "set()\n"
 
 
 def test_a_file_of_certificates_has_to_be_there(tmp_path: Path) -> None:

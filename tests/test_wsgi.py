@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -12,29 +11,14 @@ import pytest
 import requests
 
 from o2o.address import free_port
+from tests.clean import REPOSITORY, environment, python
 from tests.ollama import FakeOllama
-from tests.server import REPOSITORY
-
-
-def environment(**environ: str) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY), **environ}
-
-
-def run(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=cwd,
-        env=environment(**environ),
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
 
 
 @pytest.mark.parametrize("module", ["wsgi", "o2o.wsgi"])
 def test_both_modules_offer_app_and_application(module: str, tmp_path: Path) -> None:
     code = f"from {module} import app, application; print(app is application, callable(app))"
-    done = run("-c", code, cwd=tmp_path)
+    done = python("-c", code, cwd=tmp_path)
     assert done.stdout == "True True\n", done.stderr
 
 
@@ -71,7 +55,7 @@ WRONG = {"O2O_GRASE": "1", "PORT": "x"}
 
 
 def test_wrong_settings_end_flask_run_with_all_problems_and_status_1() -> None:
-    done = run("-m", "flask", "run", cwd=REPOSITORY, **WRONG)
+    done = python("-m", "flask", "run", cwd=REPOSITORY, **WRONG)
     assert done.returncode == 1
     assert "did you mean O2O_GRACE?" in done.stderr
     assert "PORT=x" in done.stderr
@@ -80,7 +64,7 @@ def test_wrong_settings_end_flask_run_with_all_problems_and_status_1() -> None:
 
 def test_wrong_settings_end_a_gunicorn_with_other_settings_too() -> None:
     # Its master does not look at our settings; a worker that ended with 1 would be started again for ever.
-    done = run(
+    done = python(
         "-m",
         "gunicorn",
         "-c",
@@ -98,6 +82,6 @@ def test_wrong_settings_end_a_gunicorn_with_other_settings_too() -> None:
 
 
 def test_wrong_settings_end_an_import_with_status_1(tmp_path: Path) -> None:
-    done = run("-c", "import o2o.wsgi", cwd=tmp_path, **WRONG)
+    done = python("-c", "import o2o.wsgi", cwd=tmp_path, **WRONG)
     assert done.returncode == 1
     assert "PORT=x" in done.stderr
