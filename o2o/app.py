@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import secrets
 import socket
 
@@ -159,6 +160,8 @@ def _answer_failures(app: Flask) -> None:
     def ours(error: errors.O2OError) -> Response:
         ticket: Ticket = g.ticket
         ticket.failed(error)
+        if isinstance(error, errors.ServerOverloaded):
+            error.scatter(random.random())  # noqa: S311  # nobody gains by guessing it
         return as_json(error.body(), error.http_status, error.headers)
 
     @app.errorhandler(HTTPException)

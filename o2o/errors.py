@@ -207,14 +207,24 @@ class UpstreamUnavailable(ServerError):
 
 
 class ServerOverloaded(ServerError):
-    """503: too much at once, here or in Ollama's queue; come back later."""
+    """503: too much at once, here or in Ollama's queue; come back later.
+
+    `spread` seconds: callers that are turned away together should come back apart, each at a time of its own from
+    `seconds` to `seconds + spread`; chance is `app`'s.
+    """
 
     status = 503
     default_code = "server_overloaded"
     default_message = "The server is busy. Please try again shortly."
 
-    def __init__(self, message: str | None = None, *, seconds: float = 2.0) -> None:
+    def __init__(self, message: str | None = None, *, seconds: float = 2.0, spread: float = 0.0) -> None:
         super().__init__(message, headers=retry_after(seconds))
+        self.seconds = seconds
+        self.spread = spread
+
+    def scatter(self, share: float) -> None:
+        """Choose the caller's time: `share` of the spread, from 0 to 1."""
+        self.headers |= retry_after(self.seconds + share * self.spread)
 
 
 class ShuttingDown(ServerError):

@@ -59,6 +59,8 @@ _SETTINGS: dict[About, str] = {
 _NO_MODEL = re.compile(r"\bmodel\b.*\bnot found\b", re.DOTALL)
 _HEADER_VALUE = re.compile(r"[A-Za-z0-9,: .+-]{1,40}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,4}", re.ASCII)
+_LONGEST_WAIT = 48.0
+"""Seconds; with a quarter more it is a minute, beyond which OpenAI's clients of old did not wait."""
 
 
 class _Case(NamedTuple):
@@ -170,7 +172,10 @@ def _broken_call(refused: Refused, limit: int | None) -> ToolCallParseError:
 
 def _busy(case: _Case) -> O2OError:
     wait = case.refused.upstream_headers.get("retry-after", "")
-    return ServerOverloaded(seconds=float(wait) if _SECONDS.fullmatch(wait) else 2.0)
+    if _SECONDS.fullmatch(wait):
+        seconds = min(float(wait), _LONGEST_WAIT)
+        return ServerOverloaded(seconds=seconds, spread=seconds / 4)
+    return ServerOverloaded(seconds=2.0, spread=8.0)
 
 
 def _bad(param: str | None, code: str | None = None, message: str = "") -> _Build:
