@@ -43,6 +43,8 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def init_process(self) -> None:
         """Become a worker."""
+        self._callers: dict[Any, Any] = {}
+        self._idle: dict[Any, _Waiting] = {}
         # The Server header says who answers, not what runs here.
         wsgi.SERVER = "o2o"
         super().init_process()
@@ -58,24 +60,23 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve one connection to its end."""
-        gevent.getcurrent().caller = client
-        super().handle(listener, client, addr)
+        callers = self._callers
+        greenlet = gevent.getcurrent()
+        callers[greenlet] = client
+        try:
+            super().handle(listener, client, addr)
+        finally:
+            del callers[greenlet]
 
     def timeout_ctx(self) -> gevent.Timeout:
         """Return the bound on waiting for a request and on reading its head."""
-        return _Waiting(self.idle, self.cfg.keepalive)
-
-    @property
-    def idle(self) -> dict[Any, _Waiting]:
-        """The greenlets that wait for a request, with what can end their wait."""
-        return self.__dict__.setdefault("_idle", {})
+        return _Waiting(self._idle, self.cfg.keepalive)
 
     def _let_idle_go(self) -> None:
         """End connections that were kept and have nothing to say, so that they do not hold up the end."""
-        for greenlet, waiting in list(self.idle.items()):
-            caller = getattr(greenlet, "caller", None)
-            if caller is not None and not gevent.select.select([caller], [], [], 0)[0]:
-                gevent.kill(greenlet, waiting, block=False)
+        for greenlet, waiting in list(self._idle.items()):
+            if not gevent.select.select([self._callers[greenlet]], [], [], 0)[0]:
+                gevent.kill(greenlet, waiting)
 
     @property
     def seconds_to_stop(self) -> float:
@@ -123,7 +124,7 @@ class _Waiting(gevent.Timeout):
     """A time-out that can be made to come early; it ends the block in silence."""
 
     def __init__(self, idle: dict[Any, _Waiting], seconds: float) -> None:
-        super().__init__(seconds, False)
+        super().__init__(seconds, False)  # type: ignore[arg-type]  # False: end the block without a word
         self._idle = idle
 
     def __enter__(self) -> _Waiting:

@@ -10,7 +10,7 @@ from o2o.generation import Run, begun, run, run_all
 from o2o.translate.turn import Ask, Choice
 from o2o.upstream.line import Line
 from o2o.upstream.replies import Beat
-from tests.fakes import ScriptedUpstream
+from tests.fakes import Script, ScriptedUpstream
 
 END = [{"done": True}]
 
@@ -109,7 +109,7 @@ def test_a_run_that_is_over_at_once_can_be_begun() -> None:
 
 def test_several_turns_are_all_run_and_the_first_comes_first() -> None:
     turns = [CountingTurn(index) for index in range(5)]
-    scripts = [[[{"text": f"{n}"}], END] for n in range(5)]
+    scripts: list[Script] = [[[{"text": f"{n}"}], END] for n in range(5)]
     upstream = ScriptedUpstream(*scripts)
     items, last = read(run_all(turns, upstream, Line(), None, 2))
     said = [choice for item in items if item for choice in item] + last
@@ -129,6 +129,7 @@ def test_one_failing_turn_fails_all_and_nothing_is_left_open() -> None:
 def test_departure_cancels_all() -> None:
     line = Line()
     turns = [CountingTurn(index) for index in range(3)]
-    upstream = ScriptedUpstream(*[[lambda: line.cut(CallerGone()), CallerGone()] for _ in range(3)])
+    leaving: Script = [lambda: line.cut(CallerGone()), CallerGone()]
+    upstream = ScriptedUpstream(leaving, leaving, leaving)
     with pytest.raises(CallerGone):
         read(run_all(turns, upstream, line, Beat(5, 5), 1))

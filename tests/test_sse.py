@@ -67,4 +67,4 @@ def test_the_run_is_closed_when_the_stream_is() -> None:
     events = sse.stream(run, lambda choices: b"x", lambda: b"", lambda error: None)
     next(events)
     events.close()  # type: ignore[attr-defined]  # it is a generator
-    assert run.gi_frame is None
+    assert next(run, "over") == "over"
