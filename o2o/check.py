@@ -101,7 +101,7 @@ def examine(settings: Settings, upstream: Upstream, clock: Callable[[], float] =
     findings += _try_embedding(upstream, found, clock)
     # Asked again: the trial has loaded the model, and only now its window is known.
     after = survey(upstream, patience=10.0)
-    findings += _window(settings, after if after.error is None else found)
+    findings += _window(after if after.error is None else found)
     return Report(tuple(findings), found.models)
 
 
@@ -152,7 +152,7 @@ def _try_chat(
         return
     begin = clock()
     try:
-        lines, words = _chat(settings, upstream, model, begin + PATIENCE)
+        lines, words = _chat(settings, upstream, model, clock, begin + PATIENCE)
     except O2OError as error:
         yield Finding(
             "chat", "problem", f"{model.name} does not answer: {error}", f"try: ollama run {model.name}"
@@ -167,7 +167,9 @@ def _try_chat(
         yield Finding("chat", "ok", f"{model.name} answered and streamed within {took}")
 
 
-def _chat(settings: Settings, upstream: Upstream, model: Known, deadline: float) -> tuple[int, int]:
+def _chat(
+    settings: Settings, upstream: Upstream, model: Known, clock: Callable[[], float], deadline: float
+) -> tuple[int, int]:
     """Return how many lines came, and how many of them said something."""
     options: dict[str, Any] = {"num_predict": 24}
     if settings.num_ctx is not None:
@@ -187,7 +189,7 @@ def _chat(settings: Settings, upstream: Upstream, model: Known, deadline: float)
         for batch in replies:
             lines += len(batch)
             words += sum(_speaks(reply) for reply in batch)
-            if time.monotonic() > deadline:
+            if clock() > deadline:
                 raise DeadlineExceeded
     finally:
         replies.close()
@@ -225,7 +227,7 @@ def _try_embedding(upstream: Upstream, found: Survey, clock: Callable[[], float]
         yield Finding("embeddings", "problem", f"{model.name} answered without an embedding")
 
 
-def _window(settings: Settings, found: Survey) -> Iterator[Finding]:
+def _window(found: Survey) -> Iterator[Finding]:
     model = found.chat_model()
     if model is None or model.window is None:
         return

@@ -139,6 +139,29 @@ def test_a_model_that_thinks_is_asked_not_to() -> None:
         assert ollama.asked("/api/chat")[0].body["think"] is False
 
 
+def test_a_model_with_a_small_window_of_its_own_is_told_apart() -> None:
+    show = {
+        "capabilities": ["completion"],
+        "model_info": {"general.architecture": "a", "a.context_length": 8192},
+    }
+    with FakeOllama() as ollama:
+        names = [m for m in HTTPUpstream(ollama.url).tags()["models"] if m["name"] == "practice:latest"]
+        ollama.script("/api/tags", whole({"models": names}), whole({"models": names}))
+        ollama.script("/api/show", whole(show), whole(show))
+        found = findings(ollama)["context"]
+    assert "8192 tokens at most" in found.text
+    assert "another model" in found.remedy
+
+
+def test_a_model_that_never_ends_is_a_problem() -> None:
+    times = iter([0.0, 1e9])
+    with FakeOllama() as ollama:
+        report = examine(Settings(), HTTPUpstream(ollama.url), clock=lambda: next(times, 2e9))
+    (found,) = [finding for finding in report.findings if finding.topic == "chat"]
+    assert found.level == "problem"
+    assert "longer than" in found.text
+
+
 def test_a_report_says_what_is_wrong_and_what_to_do() -> None:
     model = Known("m", None, None, 4096, 1, False)
     findings = (Finding("models", "ok", "1 found"), Finding("chat", "problem", "broken", "mend it"))

@@ -179,6 +179,14 @@ def test_practice_if_absent_leaves_a_configured_ollama_alone() -> None:
         assert f"at {ollama.url} has" in server.log
 
 
+def test_practice_if_absent_steps_in_when_nothing_is_configured_and_nothing_answers() -> None:
+    with socket.socket() as probe:
+        absent = probe.connect_ex(("localhost", 11434)) != 0
+    with FakeOllama() as unused, serving(unused, "--practice-if-absent", OLLAMA_API_BASE_URL="") as server:
+        notice = "No Ollama answers at http://localhost:11434: o2o talks to its PRACTICE upstream"
+        assert (notice in server.log) == absent
+
+
 def test_wishes_become_settings() -> None:
     assert as_variables(Wishes()) == {}
     assert as_variables(Wishes("::1", 0, 3)) == {"O2O_HOST": "::1", "PORT": "0", "WEB_CONCURRENCY": "3"}
