@@ -27,7 +27,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @made.get("/models/<path:model>")
     def retrieve(model: str) -> Response:
-        entry = find(entries(), model)
+        entry = find(entries(), model.rstrip("/"))
         if entry is None:
             raise ModelNotFound(f"The model `{clip(model)}` does not exist or you do not have access to it.")
         return as_json(entry)
