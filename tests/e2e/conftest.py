@@ -37,9 +37,15 @@ def keyed(ollama: FakeOllama) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def strict(ollama: FakeOllama) -> Iterator[Server]:
-    """A server with the settings that change what a body may say, and whom a name means."""
+    """A server that takes nothing that it cannot honour."""
+    with Server(ollama.url, {"O2O_STRICT": "true"}) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def tuned(ollama: FakeOllama) -> Iterator[Server]:
+    """A server whose operator named models, pages and limits."""
     settings = {
-        "O2O_STRICT": "true",
         "O2O_LOGIT_BIAS": "ignore",
         "O2O_MODEL_ALIASES": "gpt-4o=practice,gpt-thinking=practice-think?think=false&seed=7,gpt-gone=not-there",
         "O2O_DEFAULT_MODEL": "practice",

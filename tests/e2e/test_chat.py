@@ -237,16 +237,16 @@ def test_what_only_ollama_knows_is_honoured_at_the_top_and_in_options(
     client: openai.OpenAI, ollama: FakeOllama
 ) -> None:
     client.chat.completions.create(
-        model="practice",
+        model="practice-vision",
         messages=[{"role": "user", "content": "hi"}],
         top_p=0.9,
         extra_body={
             "top_k": 40,
             "min_p": 0.05,
             "repeat_penalty": 1.1,
-            "num_ctx": 2048,
+            "num_ctx": 8192,
             "keep_alive": "10m",
-            "options": {"num_ctx": 8192, "top_p": 0.1, "num_batch": 64},
+            "options": {"num_ctx": 2048, "top_p": 0.1, "num_batch": 64},
         },
     )
     asked = sent(ollama)
@@ -255,7 +255,7 @@ def test_what_only_ollama_knows_is_honoured_at_the_top_and_in_options(
         "top_k": 40,
         "min_p": 0.05,
         "repeat_penalty": 1.1,
-        "num_ctx": 2048,
+        "num_ctx": 8192,
         "top_p": 0.9,
         "num_batch": 64,
     }

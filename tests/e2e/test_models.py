@@ -135,40 +135,39 @@ def test_a_server_without_models_has_an_empty_list(server: Server, ollama: FakeO
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_alias_leads_to_its_model_and_the_answer_carries_the_alias(
-    strict: Server, ollama: FakeOllama, stream: bool
+    tuned: Server, ollama: FakeOllama, stream: bool
 ) -> None:
-    answer = chat(strict, model="gpt-4o", stream=stream)
+    answer = chat(tuned, model="gpt-4o", stream=stream)
     said = answer.events[0] if stream else answer.body
     assert said["model"] == "gpt-4o"
     assert ollama.asked("/api/chat")[-1].body["model"] == "practice"
 
 
-def test_an_alias_carries_defaults_that_a_request_may_change(strict: Server, ollama: FakeOllama) -> None:
-    message = chat(strict, model="gpt-thinking").body["choices"][0]["message"]
+def test_an_alias_carries_defaults_that_a_request_may_change(tuned: Server, ollama: FakeOllama) -> None:
+    message = chat(tuned, model="gpt-thinking").body["choices"][0]["message"]
     assert "reasoning" not in message
     asked = ollama.asked("/api/chat")[-1].body
     assert (asked["think"], asked["options"]) == (False, {"seed": 7})
     assert (
-        "reasoning"
-        in chat(strict, model="gpt-thinking", reasoning_effort="low").body["choices"][0]["message"]
+        "reasoning" in chat(tuned, model="gpt-thinking", reasoning_effort="low").body["choices"][0]["message"]
     )
 
 
-def test_aliases_are_listed_where_their_model_exists(strict: Server) -> None:
-    ids = [model["id"] for model in ask(strict, "GET", "/v1/models").body["data"]]
+def test_aliases_are_listed_where_their_model_exists(tuned: Server) -> None:
+    ids = [model["id"] for model in ask(tuned, "GET", "/v1/models").body["data"]]
     assert "gpt-4o" in ids
     assert "gpt-gone" not in ids
-    assert ask(strict, "GET", "/v1/models/gpt-4o").body["id"] == "gpt-4o"
+    assert ask(tuned, "GET", "/v1/models/gpt-4o").body["id"] == "gpt-4o"
 
 
-def test_an_alias_of_a_model_that_is_gone_is_not_found_under_its_own_name(strict: Server) -> None:
-    answer = chat(strict, model="gpt-gone")
+def test_an_alias_of_a_model_that_is_gone_is_not_found_under_its_own_name(tuned: Server) -> None:
+    answer = chat(tuned, model="gpt-gone")
     assert (answer.status, answer.error["code"]) == (404, "model_not_found")
     assert "`gpt-gone`" in answer.error["message"]
 
 
-def test_a_default_model_answers_where_none_is_named(strict: Server) -> None:
-    answer = post(strict, "/chat/completions", {"messages": [{"role": "user", "content": "say: hi"}]})
+def test_a_default_model_answers_where_none_is_named(tuned: Server) -> None:
+    answer = post(tuned, "/chat/completions", {"messages": [{"role": "user", "content": "say: hi"}]})
     assert (answer.status, answer.body["model"]) == (200, "practice")
 
 
