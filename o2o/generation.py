@@ -33,6 +33,18 @@ def run(turn: Turn, upstream: Upstream, line: Line, beat: Beat | None = None) ->
 
 
 def _ask(turn: Turn, upstream: Upstream, line: Line, beat: Beat | None) -> Run:
+    try:
+        return (yield from _read(turn, upstream, line, beat))
+    except CallerGone:
+        raise
+    except O2OError:
+        rest = turn.rest()
+        if rest:
+            yield rest
+        raise
+
+
+def _read(turn: Turn, upstream: Upstream, line: Line, beat: Beat | None) -> Run:
     ask = turn.ask
     assert ask is not None
     replies = upstream.ask(ask.path, ask.payload, line, patient=ask.patient, beat=beat)

@@ -38,6 +38,9 @@ class CountingTurn:
         self._next()
         return []
 
+    def rest(self) -> list[Choice]:
+        return []
+
     def _next(self) -> None:
         self.ask = Ask("chat", {"turn": self._index, "again": True}) if self._left else None
         self._left -= 1

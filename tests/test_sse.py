@@ -10,7 +10,9 @@ from o2o.errors import CallerGone, UpstreamTruncated
 Choices = list[dict[str, Any]]
 
 
-def _run(*items: Choices | None | BaseException, last: Choices | None = None) -> Generator[Choices | None, None, Choices]:
+def _run(
+    *items: Choices | None | BaseException, last: Choices | None = None
+) -> Generator[Choices | None, None, Choices]:
     for item in items:
         if isinstance(item, BaseException):
             raise item

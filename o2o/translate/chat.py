@@ -5,8 +5,8 @@ Theory of operation. A `Question` is what a body asks, worked out once: the payl
 whole before; what is said is said by a `Speaker`. An answer may have to be asked for again (see `reading`), and what
 Ollama refuses may be asked in another form: with a larger window, or with its roles merged.
 
-What a reading holds back when an answer breaks is not said: a half call, or an answer in the wrong form, is worse
-than none, and the caller is told that the answer broke.
+When an answer breaks, what has come is said before the failure, but for half a call that is demanded and half an
+answer that is to be checked: those were never to be seen as they are.
 """
 
 from __future__ import annotations
@@ -121,6 +121,12 @@ class ChatTurn:
             self.usage.cut(limit)
             return self._end(cut=True, tokens=0)
         raise self._error(refused)
+
+    def rest(self) -> list[Choice]:
+        """Return what had come before the answer broke and was not said yet."""
+        self.ask = None
+        self._reading.break_off()
+        return self._speaker.take()
 
     def _error(self, refused: Refused) -> O2OError:
         question = self.question

@@ -240,6 +240,10 @@ class CompletionTurn:
         """Return what a refusal of Ollama's means to the caller."""
         return faults.to_error(refused, model=self._model, about="prompt", tools=False, limit=None)
 
+    def rest(self) -> list[Choice]:
+        """Return what had come before the answer broke; nothing of it is ever held back."""
+        return []
+
     def _asking(self) -> Ask:
         return Ask("generate", self._payload, patient=self._wanted.format is not None)
 

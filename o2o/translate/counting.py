@@ -54,4 +54,10 @@ class CountTurn:
             self._payload = {**self._payload, "messages": merge_roles(self._payload["messages"])}
             self.ask = Ask("chat", self._payload)
             return []
-        raise faults.to_error(refused, model=self._question.requested, about="messages", tools=False, limit=None)
+        raise faults.to_error(
+            refused, model=self._question.requested, about="messages", tools=False, limit=None
+        )
+
+    def rest(self) -> list[Choice]:
+        """Return nothing: a count says nothing."""
+        return []

@@ -118,6 +118,15 @@ class Reading:
 
         Raises ToolCallParseError and ResponseFormatViolation.
         """
+        for call in self._end_of_text():
+            self._called(call)
+        return self._end(cut, tokens)
+
+    def break_off(self) -> None:
+        """Say what may be said of an answer that broke."""
+
+    def _end_of_text(self) -> list[Call]:
+        """Let out the text that was held back as it comes; return the calls that it was instead."""
         rest = self._prefill.close() if self._prefill is not None else ""
         calls: list[Call] = []
         if self._rescue is not None:
@@ -128,9 +137,7 @@ class Reading:
             self._piece(rest)
         if calls:
             self._notes.append("tool_call_rescued")
-        for call in calls:
-            self._called(call)
-        return self._end(cut, tokens)
+        return calls
 
     def _end(self, cut: bool, tokens: int) -> Again | None:
         raise NotImplementedError
@@ -178,6 +185,10 @@ class Through(Reading):
     def _called(self, call: Call) -> None:
         self._let_out_thoughts()
         self._say_calls([call])
+
+    def break_off(self) -> None:
+        self._end_of_text()
+        self._let_out_thoughts()
 
     def _let_out_thoughts(self) -> None:
         """Something else has come: what was held back was thinking indeed."""
@@ -274,5 +285,5 @@ class Forced(_Held):
                 "The model did not produce a valid call of the tool that was asked for."
                 + (f" The arguments were wrong: {wrong}" if wrong else "")
             )
-        shown = text or thoughts or "\n".join(shown_call(call) for call in calls)
+        shown = text or "\n".join(shown_call(call) for call in calls) or thoughts
         return Again(self._question.corrected(self._ask.payload, shown, wrong), "forced", last=True)

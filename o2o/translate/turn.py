@@ -35,6 +35,8 @@ class Turn(Protocol):
     While `ask` is set: send it, `feed` every batch of replies, then `close` after `done:true`; or give `refused`
     what Ollama said instead. Each returns choices for the caller, and may set a new `ask` when something has to
     be asked again. When `ask` is None the turn is over, and what was returned last is the end of it.
+
+    When one of them raises, or the answer breaks, `rest` returns what had come before and was not said yet.
     """
 
     ask: Ask | None
@@ -42,6 +44,7 @@ class Turn(Protocol):
     def feed(self, replies: Sequence[dict[str, Any]]) -> list[Choice]: ...
     def close(self) -> list[Choice]: ...
     def refused(self, refused: Refused) -> list[Choice]: ...
+    def rest(self) -> list[Choice]: ...
 
 
 _TEXT = (str, type(None))

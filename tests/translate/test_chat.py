@@ -1,0 +1,36 @@
+"""Chat turns: the table, stream and whole, and what no table can say."""
+
+from __future__ import annotations
+
+import pytest
+
+from o2o.translate.chat import completion
+from o2o.translate.speaker import fold
+from o2o.translate.turn import Stamp
+from o2o.translate.usage import total
+from tests.cases import Case, played
+from tests.driving import Cut, at_once, play, singly
+from tests.table import check_asked, check_choices, check_error
+
+STAMP = Stamp("chatcmpl-1", 1_700_000_000, "m")
+
+
+@pytest.mark.parametrize("cut", [singly, at_once])
+@pytest.mark.parametrize(("case", "whole"), played("chat"))
+def test_case(case: Case, whole: bool, cut: Cut) -> None:
+    done = play(case, whole=whole, cut=cut)
+    check_asked(case, done.asked, whole=whole)
+    check_error(case, done.error, whole=whole)
+    if done.error is not None:
+        if not whole:
+            check_choices(case, done.choices)
+        return
+    if whole:
+        made = completion(STAMP, done.choices, total([turn.usage for turn in done.turns]))
+        assert {"choices": made["choices"], "usage": made["usage"]} == case.completion()
+    elif cut is singly:
+        assert done.choices == case.choices()
+    else:
+        assert fold(done.choices) == fold(case.choices())
+    warnings = case.get("headers", {}).get("x-o2o-warning", "")
+    assert ", ".join(dict.fromkeys(done.warnings)) == warnings

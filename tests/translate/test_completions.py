@@ -1,0 +1,114 @@
+"""Turns of text completions: the table, whole and as a stream, and what no table can say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from o2o.errors import BadRequest, Refused, UpstreamInvalid
+from o2o.schemas import CompletionRequest, check_completions
+from o2o.translate.completions import best, completion, fold, head, wanted
+from o2o.translate.facts import Facts
+from o2o.translate.policy import Policy
+from o2o.translate.turn import Stamp
+from o2o.translate.usage import total
+from tests.cases import Case, played, reply
+from tests.driving import Cut, at_once, completion_turns, play, singly
+from tests.table import check_asked, check_choices, check_error
+
+STAMP = Stamp("cmpl-1", 1_700_000_000, "m", "fp_0123456789")
+BODY = {"model": "m", "prompt": "Hi"}
+OVERFLOW = Refused(
+    400, "request (5024 tokens) exceeds the available context size (4096 tokens), try increasing it"
+)
+
+
+@pytest.mark.parametrize("cut", [singly, at_once])
+@pytest.mark.parametrize(("case", "whole"), played("completions"))
+def test_case(case: Case, whole: bool, cut: Cut) -> None:
+    done = play(case, whole=whole, cut=cut)
+    check_asked(case, done.asked, whole=whole)
+    check_error(case, done.error, whole=whole)
+    if done.error is not None:
+        if not whole:
+            check_choices(case, done.choices)
+        return
+    choices = done.choices
+    if whole:
+        asked = wanted(check_completions(case.body(whole=True)), Policy(**case.get("settings", {})))
+        choices = fold(choices)
+        if asked.ranked:
+            choices = best(choices, done.turns, asked)
+        counted = [turn.usage for turn in done.turns if turn.counted]
+        usage = total(counted, [turn.usage for turn in done.turns if not turn.counted])
+        assert {"choices": choices, "usage": usage} == case.completion()
+    else:
+        assert choices == case.choices()
+
+
+def test_the_window_grows_up_to_what_the_model_has() -> None:
+    [turn] = completion_turns(BODY, Policy(), Facts("m", context_length=6000))
+    assert turn.refused(OVERFLOW) == []
+    assert turn.num_ctx == 6000
+    assert turn.ask is not None
+    assert turn.ask.payload["options"]["num_ctx"] == 6000
+    assert turn.warnings == ["num_ctx_grown"]
+
+
+def test_an_answer_in_a_form_is_waited_for_patiently() -> None:
+    [turn] = completion_turns({**BODY, "format": "json"}, Policy())
+    assert turn.ask is not None
+    assert turn.ask.patient
+
+
+def test_an_empty_prompt_cannot_be_had_in_any_form() -> None:
+    prompts: list[Any] = ["", [], None, 7]
+    for prompt in prompts:
+        with pytest.raises(BadRequest) as raised:
+            wanted(CompletionRequest({"model": "m", "prompt": prompt}), Policy())
+        assert raised.value.param == "prompt"
+
+
+def test_a_chunk_and_a_completion_begin_alike() -> None:
+    assert head(STAMP) == {
+        "id": "cmpl-1",
+        "object": "text_completion",
+        "created": 1_700_000_000,
+        "model": "m",
+        "system_fingerprint": "fp_0123456789",
+    }
+    assert completion(STAMP, [], {"total_tokens": 0}) == {
+        **head(STAMP),
+        "choices": [],
+        "usage": {"total_tokens": 0},
+    }
+
+
+def test_choices_with_and_without_likely_others_fold_into_one_that_has_none() -> None:
+    lists = {"tokens": ["a"], "token_logprobs": [-1.0], "text_offset": [0]}
+    folded = fold(
+        [
+            {
+                "index": 0,
+                "text": "a",
+                "logprobs": {**lists, "top_logprobs": [{"a": -1.0}]},
+                "finish_reason": None,
+            },
+            {"index": 0, "text": "a", "logprobs": {**lists, "top_logprobs": None}, "finish_reason": "stop"},
+        ]
+    )
+    assert folded[0]["logprobs"]["top_logprobs"] is None
+    assert folded[0]["logprobs"]["tokens"] == ["a", "a"]
+
+
+def test_json_that_is_no_reply_of_ollamas_is_told_as_such() -> None:
+    [turn] = completion_turns(BODY, Policy())
+    with pytest.raises(UpstreamInvalid):
+        turn.feed([{"response": ["a"]}])
+
+
+def test_a_broken_answer_has_nothing_left_to_say() -> None:
+    [turn] = completion_turns(BODY, Policy())
+    turn.feed([reply("completions", "a")])
+    assert turn.rest() == []
