@@ -128,7 +128,7 @@ def _guard(app: Flask, settings: Settings) -> None:
         if refused is not None:
             raise refused
         if request.method == "OPTIONS":
-            return Response(status=204)
+            return _nothing()
         if settings.api_keys and not is_open(request.path):
             ticket.key = keys.check(request.headers)
         return None
@@ -137,6 +137,13 @@ def _guard(app: Flask, settings: Settings) -> None:
     def allow_origin(response: Response) -> Response:
         response.headers.update(origins.cors(request.headers.get("Origin"), request.headers))
         return response
+
+
+def _nothing() -> Response:
+    response = Response(status=204)
+    # What has no content has no type; Flask gives it one, and strict WSGI hosts refuse that.
+    del response.headers["Content-Type"]
+    return response
 
 
 def _finish(app: Flask) -> None:
