@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import random
-import secrets
 import socket
 
 from flask import Flask, Response, g, request
@@ -17,6 +16,7 @@ from o2o.blueprints import chat, completions, elsewhere, embeddings, models, ops
 from o2o.blueprints._answer import as_json
 from o2o.catalogue import Catalogue
 from o2o.config import Settings
+from o2o.ids import new_id
 from o2o.log import configure
 from o2o.origin import Origins
 from o2o.schemas import compile_all
@@ -122,7 +122,7 @@ def _guard(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def enter() -> Response | None:
-        ticket = g.ticket = Ticket("req_" + secrets.token_hex(16), request.method, request.path)
+        ticket = g.ticket = Ticket(new_id("req_", 32), request.method, request.path)
         origin = request.headers.get("Origin")
         refused = origins.judge(origin, request.headers.get("Host"))
         if refused is not None:
@@ -194,7 +194,8 @@ def _from_http(error: HTTPException) -> errors.O2OError:
         allow = ", ".join(sorted(error.valid_methods or ()))
         hint = "(HINT: Perhaps you meant to use a different HTTP method?)"
         return errors.MethodNotAllowed(
-            f"Not allowed to {request.method} on {errors.clip(request.path)}. {hint}", headers={"Allow": allow}
+            f"Not allowed to {request.method} on {errors.clip(request.path)}. {hint}",
+            headers={"Allow": allow},
         )
     status = error.code or 500
     if status >= 500:

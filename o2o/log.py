@@ -50,6 +50,17 @@ class Formatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
         self.converter = time.gmtime
 
+    _second = -1
+    _stamp = ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
+        """Return the time in UTC; of many lines in one second the date is made once."""
+        second = int(record.created)
+        if second != self._second:
+            self._stamp = time.strftime(self.default_time_format, time.gmtime(second))
+            self._second = second
+        return f"{self._stamp}.{int(record.msecs):03d}Z"
+
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """Return the first line."""
         record.message = _CONTROL.sub(_escape, record.message)
@@ -101,6 +112,9 @@ class Handler(logging.StreamHandler[TextIO]):
 
 def configure(level: str = "info", stream: TextIO | None = None) -> None:
     """Send what o2o logs from `level` on to `stream`, by default to standard error; for entry points."""
+    # What no line of ours tells need not be looked up for each of them (the logging HOWTO, "Optimization").
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
     logging.raiseExceptions = False  # other handlers, such as gunicorn's, must not fail loudly either
     logger = logging.getLogger("o2o")
     for handler in list(logger.handlers):

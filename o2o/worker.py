@@ -10,7 +10,6 @@ import contextlib
 import json
 import logging
 import re
-import secrets
 import signal
 import socket
 import ssl
@@ -23,6 +22,7 @@ from gunicorn.http import errors as wrong, wsgi
 from gunicorn.workers.ggevent import GeventWorker
 
 from o2o.errors import BadRequest, Forbidden, InternalError, O2OError, ServerError
+from o2o.ids import new_id
 from o2o.log import request_line
 from o2o.sending import CallerSocket
 
@@ -103,7 +103,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         if isinstance(exc, (gevent.GreenletExit, SystemExit)):
             return  # the worker stops: nobody waits for an answer on this connection
         error = _to_error(exc)
-        request_id = "req_" + secrets.token_hex(16)
+        request_id = new_id("req_", 32)
         if isinstance(error, InternalError):
             self.log.error("request %s failed", request_id, exc_info=exc)
         _log.info(

@@ -19,6 +19,7 @@ from o2o.body import read_json
 from o2o.errors import BadRequest, CallerGone
 from o2o.generation import Run, begun
 from o2o.hangup import caller_fd, watcher
+from o2o.ids import new_id
 from o2o.services import Services
 from o2o.ticket import Ticket
 from o2o.translate.facts import Facts
@@ -101,7 +102,9 @@ def num_ctx_header(text: str | None) -> int | None:
         return None
     if not (text.isascii() and text.isdigit()) or not 0 < int(text[:12]) < 2**31:
         raise BadRequest(
-            "Invalid header 'x-o2o-num-ctx': expected a positive integer.", code="invalid_value", param="num_ctx"
+            "Invalid header 'x-o2o-num-ctx': expected a positive integer.",
+            code="invalid_value",
+            param="num_ctx",
         )
     return int(text)
 
@@ -122,7 +125,9 @@ def headers(ignored: Sequence[str], warnings: Sequence[str], num_ctx: int | None
 class Chunks:
     """Encodes choices as chunks: the same head on each, and usage where the caller asked for it."""
 
-    def __init__(self, head: Mapping[str, Any], body: Mapping[str, Any], last: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self, head: Mapping[str, Any], body: Mapping[str, Any], last: Callable[[], dict[str, Any]]
+    ) -> None:
         wishes = body.get("stream_options") or {}
         self._last = last
         self._include_usage = bool(wishes.get("include_usage"))
@@ -152,7 +157,7 @@ class Chunks:
 
 def new_call_id() -> str:
     """Return the id of a tool call: `call_` and 24 characters."""
-    return "call_" + secrets.token_hex(12)
+    return new_id("call_")
 
 
 def as_json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -160,7 +165,9 @@ def as_json(value: Any, status: int = 200, headers: Mapping[str, str] | None = N
     return Response(_encode(value), status, headers, mimetype="application/json")
 
 
-def whole(run: Run, completion: Callable[[list[Choice]], dict[str, Any]], headers: Callable[[], dict[str, str]]) -> Response:
+def whole(
+    run: Run, completion: Callable[[list[Choice]], dict[str, Any]], headers: Callable[[], dict[str, str]]
+) -> Response:
     """Run to the end and answer with the fold of the choices."""
     choices: list[Choice] = []
     try:
@@ -182,7 +189,9 @@ def streamed(ticket: Ticket, run: Run, chunks: Chunks, headers: Callable[[], dic
     """Answer with a stream whose status is decided by the first thing that comes."""
     ticket.on_close(run.close)
     body = _Body(sse.stream(begun(run), chunks.render, chunks.end, ticket.failed), ticket)
-    return Response(body, 200, {**_STREAM_HEADERS, **headers()}, content_type="text/event-stream; charset=utf-8")
+    return Response(
+        body, 200, {**_STREAM_HEADERS, **headers()}, content_type="text/event-stream; charset=utf-8"
+    )
 
 
 class _Body:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -11,6 +10,7 @@ from flask import Response
 
 from o2o.blueprints import _answer
 from o2o.generation import run_all
+from o2o.ids import new_id
 from o2o.services import Services
 from o2o.ticket import Ticket
 from o2o.translate.facts import fingerprint
@@ -68,13 +68,15 @@ class Reply:
         _answer.admit(services, ticket)
         target = self._resolved.target
         mark = fingerprint(services.catalogue.digest(target))
-        stamp = Stamp(prefix + secrets.token_hex(12), int(time.time()), self._resolved.requested, mark)
+        stamp = Stamp(new_id(prefix), int(time.time()), self._resolved.requested, mark)
         stream = bool(self._body.get("stream"))
         run = run_all(self._turns, services.upstream, ticket.line, services.beat if stream else None, AT_ONCE)
         if stream:
             chunks = _answer.Chunks(head(stamp), self._body, self._end)
             return _answer.streamed(ticket, run, chunks, self._headers)
-        return _answer.whole(run, lambda choices: {**completion(stamp, choices, self._usage()), **self._more()}, self._headers)
+        return _answer.whole(
+            run, lambda choices: {**completion(stamp, choices, self._usage()), **self._more()}, self._headers
+        )
 
     def _headers(self) -> dict[str, str]:
         self._remember()

@@ -59,7 +59,9 @@ def blueprint(services: Services) -> Blueprint:
         for _ in run(turn, services.upstream, ticket.line):
             pass
         headers = _answer.headers(question.ignored + ignored, (), turn.num_ctx)
-        return _answer.as_json({"object": "chat.completion.input_tokens", "input_tokens": turn.tokens}, headers=headers)
+        return _answer.as_json(
+            {"object": "chat.completion.input_tokens", "input_tokens": turn.tokens}, headers=headers
+        )
 
     def read() -> tuple[Ticket, ChatRequest, list[str]]:
         ticket, raw = _answer.open_request(services)
@@ -110,4 +112,7 @@ def _wants_most(body: dict[str, Any]) -> bool:
     """Tell whether the effort is one that only newer Ollamas know."""
     reasoning = body.get("reasoning")
     effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
-    return "max" in (body.get("reasoning_effort"), effort) or "xhigh" in (body.get("reasoning_effort"), effort)
+    return "max" in (body.get("reasoning_effort"), effort) or "xhigh" in (
+        body.get("reasoning_effort"),
+        effort,
+    )

@@ -16,6 +16,7 @@ from o2o.translate import asking, completions, options
 from o2o.translate.turn import Choice, Stamp
 from o2o.translate.usage import total
 
+
 def blueprint(services: Services) -> Blueprint:
     """Return the route of text completions."""
     made = Blueprint("completions", __name__)

@@ -18,7 +18,6 @@ from o2o.upstream.exchange import Exchange, OllamaAdapter, map_exceptions
 from o2o.upstream.line import Line
 from o2o.upstream.ndjson import Reply
 from o2o.upstream.replies import Beat, Replies, Times, object_of, read_object, refusal
-from o2o.upstream.waiting import choose
 
 Path = Literal["chat", "generate"]
 _LOOKUP_TIMEOUT = 30.0
@@ -69,7 +68,6 @@ class HTTPUpstream:
         self._base = base_url.rstrip("/")
         self._times = times or Times()
         self._clock = clock
-        self._wait = choose()
         self._session = _session(api_key, ca, pool_size, user_agent)
         self._heads: dict[str, bytes] = {}
         self._pool: Any = None
@@ -126,7 +124,6 @@ class HTTPUpstream:
             self._pool,
             request,
             line,
-            wait=self._wait,
             connect_timeout=times.connect,
             send_timeout=times.first_byte,
         )
@@ -145,7 +142,7 @@ class HTTPUpstream:
 
     def _lookup(self, method: str, path: str, payload: Mapping[str, Any] | None = None) -> Reply:
         timeout = (self._times.connect, min(_LOOKUP_TIMEOUT, self._times.first_byte))
-        with map_exceptions(Line(), connecting=True):
+        with map_exceptions():
             response = self._session.request(
                 method,
                 f"{self._base}/api/{path}",

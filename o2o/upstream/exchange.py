@@ -3,7 +3,7 @@
 Theory of operation: `requests` sends and waits in one call, and Ollama sends not even a header before the first
 token, so all the waiting would happen inside that call, where no heartbeat could be sent. `OllamaAdapter` is a
 `requests` adapter whose pools lend out connections, so that an `Exchange` can send first and wait afterwards:
-`read(seconds)` gives body bytes, or None when the time has passed in silence. Connections, TLS, pooling and
+`read(until)` gives body bytes, or None when the time has passed in silence. Connections, TLS, pooling and
 connect time-outs stay those of `requests` and urllib3.
 
 A connection that was kept alive may have been closed by Ollama in the meantime. When such a one ends before a
@@ -12,7 +12,12 @@ single byte of the answer, the request is sent once more on a fresh connection; 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import _socket
+import socket
+import ssl
+import time
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,10 +27,10 @@ from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
-from o2o.errors import UpstreamBroken, UpstreamTruncated, UpstreamUnavailable
+from o2o.errors import O2OError, UpstreamBroken, UpstreamTruncated, UpstreamUnavailable
 from o2o.upstream.http1 import ResponseReader
 from o2o.upstream.line import Line
-from o2o.upstream.waiting import Wait
+from o2o.upstream.waiting import Waiting, wait_for
 
 READ_SIZE = 64 * 1024
 _DRAIN = 0.1
@@ -33,18 +38,55 @@ _DRAIN = 0.1
 
 
 class _Lending:
-    """What a pool needs so that an exchange can borrow a connection; mixed into urllib3's own classes."""
+    """What a pool needs so that an exchange can borrow a connection; mixed into urllib3's own classes.
+
+    Idle connections are kept here, the latest on top, and not in urllib3's queue: its look whether one was
+    closed meanwhile costs more than all of the rest.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._idle: list[HTTPConnection] = []
+        weakref.finalize(self, _close_all, self._idle)
 
     def lend(self: Any) -> HTTPConnection:
-        connection: HTTPConnection = self._get_conn()
-        return connection
-
-    def fresh(self: Any) -> HTTPConnection:
-        connection: HTTPConnection = self._new_conn()
-        return connection
+        """Return an idle connection that is still open, or a new one that is not connected yet."""
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
+            if _is_quiet(connection.sock):
+                return connection
+            connection.close()
+        made: HTTPConnection = self._new_conn()
+        return made
 
     def take_back(self: Any, connection: HTTPConnection) -> None:
-        self._put_conn(connection)
+        """Keep a connection whose answer was read to the end."""
+        self._idle.append(connection)
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        _close_all(self._idle)
+        super().close()  # type: ignore[misc]  # a pool's
+
+
+def _close_all(idle: list[HTTPConnection]) -> None:
+    while idle:
+        idle.pop().close()
+
+
+def _is_quiet(sock: Any) -> bool:
+    """Tell whether an idle connection is open and has nothing to say, as it should."""
+    if sock is None:
+        return False
+    plain = getattr(sock, "_sock", sock)  # gevent's own recv would wait
+    try:
+        _socket.socket.recv(plain, 1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except (BlockingIOError, InterruptedError):
+        return True
+    except OSError:
+        pass
+    return False
 
 
 class _Pool(_Lending, HTTPConnectionPool):
@@ -70,20 +112,38 @@ class OllamaAdapter(HTTPAdapter):
         return pool  # type: ignore[return-value]  # both classes above, and only they, mix _Lending in
 
 
+_NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError)
+"""A socket was readable, but what came is not yet something to read: half a TLS record, for one."""
+_FAILURES = (HTTPError, OSError, ValueError)
+"""What sockets and urllib3 raise; ValueError where a file descriptor is gone."""
+
+
 @contextmanager
-def map_exceptions(line: Line, *, connecting: bool) -> Iterator[None]:
-    """Turn what sockets and urllib3 raise into our errors; a cut line wins over its consequences."""
+def map_exceptions() -> Iterator[None]:
+    """Turn what `requests` raises in a short look-up into our errors."""
     try:
         yield
-    except (HTTPError, OSError, ValueError) as error:  # ValueError: the file descriptor is gone
-        line.check()
-        if connecting:
-            raise UpstreamUnavailable from error
-        raise UpstreamBroken from error
+    except _FAILURES as error:
+        raise UpstreamUnavailable from error
 
 
 class Exchange:
     """Send one request, then read its answer bit by bit; close it, whatever happens."""
+
+    __slots__ = (
+        "_answered",
+        "_connect_timeout",
+        "_connection",
+        "_line",
+        "_pending",
+        "_pool",
+        "_request",
+        "_reused",
+        "_send_timeout",
+        "_sock",
+        "_waiting",
+        "reader",
+    )
 
     def __init__(
         self,
@@ -91,7 +151,6 @@ class Exchange:
         request: bytes,
         line: Line,
         *,
-        wait: Wait,
         connect_timeout: float,
         send_timeout: float,
     ) -> None:
@@ -99,17 +158,18 @@ class Exchange:
         self._pool = pool
         self._request = request
         self._line = line
-        self._wait = wait
         self._connect_timeout = connect_timeout
         self._send_timeout = send_timeout
         self._connection: HTTPConnection | None = None
         self._sock: Any = None
+        self._waiting: Waiting | None = None
+        self._pending: Callable[[], int] | None = None
         self._reused = False
         self._answered = False
 
     def open(self) -> None:
         """Connect and send; raises UpstreamUnavailable, or what cut the line."""
-        with map_exceptions(self._line, connecting=True):
+        try:
             self._connection = self._pool.lend()
             self._reused = self._connection.sock is not None
             try:
@@ -118,34 +178,45 @@ class Exchange:
                 if not self._reused:
                     raise
                 self._send_again()
+        except _FAILURES as error:
+            self._line.check()
+            raise UpstreamUnavailable from error
 
-    def read(self, seconds: float | None) -> bytes | None:
-        """Return body bytes (b"" when there are none in what came), or None after `seconds` of silence.
+    def read(self, until: float) -> bytes | None:
+        """Return body bytes (b"" when there are none in what came), or None at `until` on the monotonic clock.
 
-        Raises UpstreamTruncated when the answer ends too early, UpstreamBroken on a reset.
+        Raises UpstreamTruncated when the answer ends too early, UpstreamBroken on a reset, UpstreamInvalid for
+        what is no HTTP.
         """
-        if self.reader.error is not None:
-            raise self.reader.error
-        with map_exceptions(self._line, connecting=False):
-            while True:
-                if not self._readable(seconds):
-                    self._line.check()
+        reader, line = self.reader, self._line
+        if reader.error is not None:
+            raise reader.error
+        while True:
+            try:
+                if not self._readable(until):
+                    line.check()
                     return None
-                try:
-                    data: bytes = self._sock.recv(READ_SIZE)
-                except ConnectionError:
-                    if not self._may_repeat():
-                        raise
-                    data = b""
-                self._line.check()
-                if data:
-                    self._answered = True
-                    return self.reader.feed(data)
+                data: bytes = self._sock.recv(READ_SIZE)
+            except _NOTHING_YET:
+                continue
+            except _FAILURES as error:
                 if not self._may_repeat():
-                    break
-                with map_exceptions(self._line, connecting=True):
-                    self._send_again()
-        if not self.reader.eof():
+                    line.check()
+                    raise UpstreamBroken from error
+                data = b""
+            if line.reason is not None:
+                line.check()
+            if data:
+                self._answered = True
+                return reader.feed(data)
+            if not self._may_repeat():
+                break
+            try:
+                self._send_again()
+            except _FAILURES as error:
+                line.check()
+                raise UpstreamUnavailable from error
+        if not reader.eof():
             raise UpstreamTruncated
         return b""
 
@@ -154,28 +225,30 @@ class Exchange:
         connection, self._connection = self._connection, None
         if connection is None:
             return
+        self._stop_waiting()
         self._line.detach(self._sock)
-        keep = self.reader.complete and self.reader.keep_alive and self._line.reason is None
-        if not keep:
+        if self.reader.complete and self.reader.keep_alive and self._line.reason is None:
+            self._pool.take_back(connection)
+        else:
             connection.close()
-        self._pool.take_back(connection)
 
     def drain(self) -> None:
         """Read the end of an answer that is complete in itself, so that the connection can be kept."""
         try:
-            if not self.reader.complete and self._connection is not None and self._readable(_DRAIN):
-                self.reader.feed(self._sock.recv(READ_SIZE))
-        except Exception:  # noqa: BLE001  # whatever it is, the connection is closed instead of kept
+            if not self.reader.complete and self._connection is not None:
+                if self._readable(time.monotonic() + _DRAIN):
+                    self.reader.feed(self._sock.recv(READ_SIZE))
+        except (O2OError, *_FAILURES):  # also when there is nothing to read yet
             self.reader.keep_alive = False
 
     def _may_repeat(self) -> bool:
         return self._reused and not self._answered and self._line.reason is None
 
-    def _readable(self, seconds: float | None) -> bool:
-        pending = getattr(self._sock, "pending", None)  # TLS: bytes that were decrypted already
-        if pending is not None and pending():
+    def _readable(self, until: float) -> bool:
+        if self._pending is not None and self._pending():
             return True
-        return self._wait(self._sock, seconds)
+        assert self._waiting is not None
+        return self._waiting.readable(until)
 
     def _send(self) -> None:
         connection = self._connection
@@ -183,15 +256,24 @@ class Exchange:
         if connection.sock is None:
             connection.timeout = self._connect_timeout
             connection.connect()
-        self._sock = connection.sock
-        assert self._sock is not None
-        self._line.attach(self._sock)
-        self._sock.settimeout(self._send_timeout)
-        self._sock.sendall(self._request)
+        self._sock = sock = connection.sock
+        assert sock is not None
+        self._line.attach(sock)
+        sock.settimeout(self._send_timeout)
+        sock.sendall(self._request)
+        sock.settimeout(0.0)  # from here on the waiting is done by `_readable`
+        self._pending = getattr(sock, "pending", None)  # TLS: bytes that were decrypted already
+        self._waiting = wait_for(sock)
 
     def _send_again(self) -> None:
         assert self._connection is not None
+        self._stop_waiting()
         self._line.detach(self._sock)
         self._connection.close()
         self._reused = False
         self._send()
+
+    def _stop_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.close()

@@ -85,7 +85,12 @@ class Pictures:
         parts = urlsplit(url)
         host, scheme = parts.hostname or "", parts.scheme.lower()
         port = parts.port or (443 if scheme == "https" else 80)
-        if scheme not in ("http", "https") or not host or parts.username is not None or port not in self._ports:
+        if (
+            scheme not in ("http", "https")
+            or not host
+            or parts.username is not None
+            or port not in self._ports
+        ):
             raise PictureError("its address is not allowed")
         address = self._judged(host, port)
         path = parts.path or "/"

@@ -7,6 +7,7 @@ first `done:true`, and only there; every other end raises. What came before a fa
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -52,31 +53,62 @@ class Replies:
         self._clock = clock
         self._splitter = Splitter()
         self._came = False
+        self._good = False
 
     def __iter__(self) -> Iterator[list[Reply]]:
         yield from self._opening()
-        while True:
-            for data in self._pieces():
-                if data is None:
+        exchange, clock, feed = self._exchange, self._clock, self._splitter.feed
+        reader = exchange.reader
+        after, interval = self._beat or (math.inf, math.inf)
+        first_byte, stall = (math.inf, math.inf) if self._patient else self._times[1:]
+        now = clock()
+        patience_ends, beat_at = now + first_byte, now + after
+        while not reader.complete:
+            data = exchange.read(min(patience_ends, beat_at))
+            if data is None:
+                now = clock()
+                if now >= patience_ends:
+                    raise UpstreamTimeout
+                if now >= beat_at:
+                    beat_at = now + interval
                     yield []
-                    continue
-                batch = self._splitter.feed(data)
-                if batch:
-                    break
-                self._raise_invalid()
-            else:
-                batch = self._splitter.close()
-                if not batch or not batch[-1].get("done"):
-                    raise UpstreamTruncated
-            good, error = self._sift(batch)
-            self._came = True
-            if good:
-                yield good
-                if good[-1].get("done"):
+                continue
+            if not self._good and not self._has_head(data, patience_ends):
+                continue
+            batch = feed(data)
+            if batch:
+                now = clock()
+                patience_ends, beat_at = now + stall, now + interval
+                if _is_last(batch):
+                    yield from self._end(batch)
                     return
-            if error is not None:
-                raise error
+                self._came = True
+                yield batch
             self._raise_invalid()
+        yield from self._end(self._rest())
+
+    def _rest(self) -> list[Reply]:
+        """Return what a last line without an end gives; raises where the answer is not complete by it."""
+        if self._exchange.reader.error is not None:
+            raise self._exchange.reader.error
+        rest = self._splitter.close()
+        if not _is_last(rest):
+            raise UpstreamTruncated
+        return rest
+
+    def _end(self, batch: list[Reply]) -> Iterator[list[Reply]]:
+        """Give what stands before and at `done`, or before an error line, which is raised."""
+        for at, reply in enumerate(batch):
+            if "error" in reply:
+                if at:
+                    self._came = True
+                    yield batch[:at]
+                text = reply["error"]
+                raise Refused(500, text if isinstance(text, str) else str(text), midway=self._came)
+            if reply.get("done"):
+                self._came = True
+                yield batch[: at + 1]
+                return
 
     def close(self) -> None:
         """Give the connection back, or end it if the answer was not read to the end."""
@@ -106,60 +138,37 @@ class Replies:
         if failure:
             raise failure[0]
 
-    def _pieces(self) -> Iterator[bytes | None]:
-        """Yield body bytes, None for each beat that is due; end where the body ends."""
-        exchange, clock = self._exchange, self._clock
-        now = clock()
-        limit = self._times.stall if self._came else self._times.first_byte
-        until = None if self._patient else now + limit
-        if self._beat is None:
-            beat_at = None
-        else:
-            beat_at = now + (self._beat.interval if self._came else self._beat.after)
-        while not exchange.reader.complete:
-            ends = [at for at in (until, beat_at) if at is not None]
-            data = exchange.read(max(0.0, min(ends) - clock()) if ends else None)
-            if data is None:
-                now = clock()
-                if until is not None and now >= until:
-                    raise UpstreamTimeout
-                if beat_at is not None and now >= beat_at:
-                    beat_at = now + (self._beat.interval if self._beat else 0)
-                    yield None
-            elif exchange.reader.status:
-                if exchange.reader.status != 200:
-                    self._read_refusal(data, until)
-                self._check_type()
-                if data:
-                    yield data
-
-    def _check_type(self) -> None:
-        if "json" not in self._exchange.reader.headers.get("content-type", "json"):
+    def _has_head(self, body: bytes, until: float) -> bool:
+        """Tell whether the head is there, and never look again; raise what it says if it is not an answer's."""
+        reader = self._exchange.reader
+        if not reader.status:
+            return False
+        if reader.status != 200:
+            self._read_refusal(body, until)
+        if "json" not in reader.headers.get("content-type", "json"):
             raise UpstreamInvalid
+        self._good = True
+        return True
 
-    def _read_refusal(self, body: bytes, until: float | None) -> None:
+    def _read_refusal(self, body: bytes, until: float) -> None:
         reader = self._exchange.reader
         while not reader.complete and len(body) < _MAX_ERROR:
-            more = self._exchange.read(max(0.0, until - self._clock()) if until is not None else None)
+            more = self._exchange.read(until)
             if more is None:
                 raise UpstreamTimeout
             body += more
         raise refusal(reader.status, reader.headers, body)
 
-    def _sift(self, batch: list[Reply]) -> tuple[list[Reply], Refused | None]:
-        """Cut a batch at `done` or at an error line."""
-        for at, reply in enumerate(batch):
-            if "error" in reply:
-                text = reply["error"]
-                came = self._came or at > 0
-                return batch[:at], Refused(500, text if isinstance(text, str) else str(text), midway=came)
-            if reply.get("done"):
-                return batch[: at + 1], None
-        return batch, None
-
     def _raise_invalid(self) -> None:
         if self._splitter.error is not None:
             raise self._splitter.error
+
+
+def _is_last(batch: list[Reply]) -> bool:
+    for reply in batch:  # noqa: SIM110  # a generator costs as much as all of this, for every token
+        if "error" in reply or reply.get("done"):
+            return True
+    return False
 
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refused | UpstreamInvalid:
@@ -188,7 +197,7 @@ def read_object(exchange: Exchange, seconds: float, clock: Callable[[], float]) 
     try:
         exchange.open()
         while not exchange.reader.complete:
-            data = exchange.read(max(0.0, until - clock()))
+            data = exchange.read(until)
             if data is None:
                 raise UpstreamTimeout
             pieces.append(data)

@@ -1,39 +1,128 @@
-"""Wait until a socket can be read, for a bounded time, in greenlets as in threads."""
+"""Wait until a socket can be read, or until a moment has come; in greenlets as in threads.
+
+Theory of operation. gevent's own waits with a time-out make a timer for each wait, which is for each token; the
+moments waited for here (a heartbeat, the end of patience) are seconds away and almost never come. So all waits
+of a hub share one timer, set for the earliest of them. A wait that ends leaves the timer alone: when it rings
+too early, it is set anew.
+"""
 
 from __future__ import annotations
 
+import math
 import socket
 import sys
-from collections.abc import Callable
+import time
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 from urllib3.util.wait import wait_for_read
 
-Wait = Callable[[socket.socket, "float | None"], bool]
+
+class Waiting(Protocol):
+    """Waits for one socket; close it before the socket is."""
+
+    def readable(self, until: float) -> bool:
+        """Return True when there is something to read, False at `until` on the monotonic clock."""
+
+    def close(self) -> None:
+        """Give back what was opened."""
 
 
-class _Silence(Exception):
-    """Nothing came in time."""
+class ThreadWaiting:
+    """Waits in the operating system."""
+
+    __slots__ = ("_sock",)
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def readable(self, until: float) -> bool:
+        seconds = None if until == math.inf else max(0.0, until - time.monotonic())
+        return wait_for_read(self._sock, timeout=seconds)
+
+    def close(self) -> None:
+        """Nothing was opened."""
 
 
-def _wait_in_greenlet(sock: socket.socket, seconds: float | None) -> bool:
-    from gevent.socket import wait_read
+class _Alarm:
+    """Wakes the waits of one hub whose moment has come."""
 
-    try:
-        wait_read(sock.fileno(), timeout=seconds, timeout_exc=_Silence)
-    except _Silence:
-        return False
-    return True
+    def __init__(self, loop: Any) -> None:
+        self._loop = loop
+        self._moments: dict[Any, float] = {}
+        self._rings_at = math.inf
+        self._timer: Any = None
+
+    def set(self, waiter: Any, moment: float) -> None:
+        """Wake `waiter` with False at `moment`."""
+        self._moments[waiter] = moment
+        if moment < self._rings_at:
+            self._set_timer(moment)
+
+    def forget(self, waiter: Any) -> None:
+        """Let `waiter` be."""
+        self._moments.pop(waiter, None)
+
+    def _set_timer(self, moment: float) -> None:
+        if self._timer is not None:
+            self._timer.close()
+        self._rings_at = moment
+        self._timer = self._loop.timer(max(0.0, moment - time.monotonic()))
+        self._timer.start(self._ring, update=True)
+
+    def _ring(self) -> None:
+        now = time.monotonic()
+        self._rings_at = math.inf
+        for waiter in [waiter for waiter, moment in self._moments.items() if moment <= now]:
+            self._moments.pop(waiter, None)
+            waiter.switch(False)
+        earliest = min(self._moments.values(), default=math.inf)
+        if earliest < self._rings_at:
+            self._set_timer(earliest)
 
 
-def _wait_in_thread(sock: socket.socket, seconds: float | None) -> bool:
-    return wait_for_read(sock, timeout=seconds)
+_alarms: WeakKeyDictionary[Any, _Alarm] = WeakKeyDictionary()
+"""By hub; a hub belongs to one thread of one process."""
 
 
-def choose() -> Wait:
-    """Return the way to wait that fits how this process was started."""
-    if "gevent.monkey" in sys.modules:
-        from gevent import monkey
+class GreenletWaiting:
+    """Waits in gevent's loop, without a timer of its own."""
 
-        if monkey.is_module_patched("socket"):
-            return _wait_in_greenlet
-    return _wait_in_thread
+    __slots__ = ("_alarm", "_hub", "_io", "_waiter")
+
+    def __init__(self, sock: socket.socket) -> None:
+        from gevent.hub import Waiter, get_hub
+
+        hub = get_hub()
+        alarm = _alarms.get(hub)
+        if alarm is None:
+            alarm = _alarms[hub] = _Alarm(hub.loop)
+        self._alarm = alarm
+        self._hub = hub
+        self._waiter: Any = Waiter
+        self._io: Any = hub.loop.io(sock.fileno(), 1)
+
+    def readable(self, until: float) -> bool:
+        waiter = self._waiter(self._hub)
+        self._io.start(waiter.switch, True)
+        try:
+            if until == math.inf:
+                return bool(waiter.get())
+            self._alarm.set(waiter, until)
+            try:
+                return bool(waiter.get())
+            finally:
+                self._alarm.forget(waiter)
+        finally:
+            self._io.stop()
+
+    def close(self) -> None:
+        self._io.close()
+
+
+def wait_for(sock: socket.socket) -> Waiting:
+    """Return the way to wait for `sock` that fits how this process was started."""
+    monkey: Any = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("socket"):
+        return GreenletWaiting(sock)
+    return ThreadWaiting(sock)
