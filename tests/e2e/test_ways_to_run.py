@@ -13,47 +13,18 @@ import openai
 import pytest
 
 from tests.e2e import wire
+from tests.e2e.hosts import Host, wsgiref
 from tests.e2e.wire import DONE, Answer, ask, chat, deltas, last, line
 from tests.ollama import FakeOllama, error, stream
 from tests.server import Server
 
-WSGIREF = """
-import sys
-from socketserver import ThreadingMixIn
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
-from wsgiref.validate import validator
-
-from wsgi import application
-
-class Threaded(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-assert "gevent" not in sys.modules, "a plain host is not made cooperative"
-served = validator(application) if "validated" in sys.argv else application
-server = make_server("127.0.0.1", 0, served, Threaded)
-print(f"Serving on http://127.0.0.1:{server.server_port}", flush=True)
-server.serve_forever()
-"""
-
 WAYS: dict[str, list[str]] = {
     "gunicorn wsgi:app": ["-m", "gunicorn", "wsgi:app"],
     "flask run": ["-m", "flask", "run", "--port", "0"],
-    "wsgiref": ["-c", WSGIREF],
-    "wsgiref validated": ["-c", WSGIREF, "validated"],
+    "wsgiref": wsgiref(),
+    "wsgiref validated": wsgiref("validator(application)"),
 }
 SETTINGS = {"O2O_HEARTBEAT_AFTER": "0.2", "O2O_HEARTBEAT_INTERVAL": "0.2"}
-URL = re.compile(r"(?:Listening at:|Running on|Serving on) (http://127\.0\.0\.1:\d+)")
-
-
-class Host(Server):
-    """A server of any kind that says where it listens."""
-
-    def __enter__(self) -> Host:
-        match = URL.search(self.await_log(URL.search, "listening"))
-        assert match is not None
-        self.url = match[1]
-        return self
 
 
 @pytest.fixture(scope="module", params=WAYS)
@@ -183,3 +154,31 @@ def test_the_same_request_gets_the_same_answer_everywhere(host: Host, server: Se
         assert bare(chat(host, **fields)) == bare(chat(server, **fields))
     assert json.loads(chat(host).raw)["object"] == "chat.completion"
     assert chat(host, stream=True).events[-1] == DONE
+
+
+# --- our own bugs
+
+
+BUG = """
+from o2o.app import create_app
+from o2o.config import Settings
+
+class Buggy:
+    def ask(self, *args, **options):
+        raise ZeroDivisionError("a detail that is nobody's business")
+
+    tags = ask
+"""
+
+
+def test_a_bug_of_ours_is_told_without_its_details(ollama: FakeOllama) -> None:
+    with Host(
+        ollama.url, command=[sys.executable, *wsgiref("create_app(Settings(), Buggy())", BUG)]
+    ) as running:
+        for answer in (chat(running), chat(running, stream=True), ask(running, "GET", "/v1/models")):
+            assert answer.status == 500
+            assert answer.error["type"] == "server_error"
+            assert "nobody's business" not in answer.raw.decode()
+            assert "Traceback" not in answer.raw.decode()
+            assert answer.headers["x-request-id"] in running.log
+        assert running.log.count("ZeroDivisionError: a detail") == 3
