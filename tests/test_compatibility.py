@@ -307,7 +307,8 @@ def test_a_parameter_does_what_its_row_says(
 
 @pytest.mark.parametrize("promise", list(promises("Options")), ids=lambda promise: promise.name)
 def test_an_option_does_what_its_row_says(client: FlaskClient, ollama: FakeOllama, promise: Promise) -> None:
-    value: Any = {"stop": ["h"], "use_mmap": True}.get(promise.name, 1)
+    switches = {"use_mmap", "penalize_newline", "low_vram", "f16_kv", "use_mlock", "numa"}
+    value: Any = True if promise.name in switches else ["h"] if promise.name == "stop" else 1
     told = ask(client, ollama, "chat", {**MINIMAL["chat"], "options": {promise.name: value}})
     sent = told.asked[0].get("options", {})
     assert (promise.name in sent) == (promise.status == HONOURED)
