@@ -28,21 +28,23 @@ _DURATION = re.compile(
     r"[-+]?(?:(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})(?:ns|us|µs|μs|ms|s|m|h)){1,8}",
     re.ASCII,
 )
-_ABOUT_THE_MODEL = (
-    "stop",
-    "reasoning_effort",
-    "reasoning",
-    "thinking",
-    "think",
-    "enable_thinking",
-    "chat_template_kwargs",
-    "format",
-    "json_schema",
-    "guided_json",
-    "guided_choice",
-    "structured_outputs",
-    "tools",
-    "functions",
+_ABOUT_THE_MODEL = frozenset(
+    (
+        "stop",
+        "reasoning_effort",
+        "reasoning",
+        "thinking",
+        "think",
+        "enable_thinking",
+        "chat_template_kwargs",
+        "format",
+        "json_schema",
+        "guided_json",
+        "guided_choice",
+        "structured_outputs",
+        "tools",
+        "functions",
+    )
 )
 
 
@@ -131,7 +133,9 @@ def needs_facts(body: Body, defaults: Body | None = None) -> bool:
     """
     if defaults and ("stop" in defaults or "think" in defaults):
         return True
-    if any(body.get(name) not in (None, "", [], {}) for name in _ABOUT_THE_MODEL):
+    if not _ABOUT_THE_MODEL.isdisjoint(body) and any(
+        body.get(name) not in (None, "", [], {}) for name in _ABOUT_THE_MODEL
+    ):
         return True
     if _mapping(body.get("options")).get("stop"):
         return True
@@ -166,10 +170,13 @@ def _collect(body: Body, names: Iterable[str], ignored: list[str]) -> dict[str, 
     for other, name in _OTHER_NAMES.items():
         if name in names and body.get(other) is not None:
             given[name] = _Given(body[other], other)
-    for name in names:
-        if body.get(name) is not None:
-            given[name] = _Given(body[name], name)
-    ignored += [name for name in sorted(GONE) if body.get(name) is not None]
+    for name, value in body.items():
+        if value is None:
+            continue
+        if name in names:
+            given[name] = _Given(value, name)
+        elif name in GONE:
+            ignored.append(name)
     return given
 
 

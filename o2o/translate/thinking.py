@@ -44,12 +44,17 @@ class Wish:
         return "hide" if self.hidden else mode
 
 
+_NO_WISH = Wish()
+
+
 def wish(body: Body, *, defaults: Body, facts: Facts | None, version: tuple[int, ...] | None = None) -> Wish:
     """Return what a body, or else an alias, wants of the model's thinking.
 
     `version` is Ollama's, since `max` is a level only from 0.22 on. Raises BadRequest for an effort that nobody
     knows.
     """
+    if _NAMES.isdisjoint(body) and "think" not in defaults:
+        return _NO_WISH
     hidden = _hidden(body)
     ignored = [param for param, given in _budgets(body) if given is not None]
     cannot = can(facts, "thinking") is False
@@ -159,6 +164,9 @@ _WISHES: tuple[tuple[str, Callable[[Body], Think | None]], ...] = (
     ("chat_template_kwargs.thinking", _template_thinking),
     ("reasoning.max_tokens", _reasoning_budget),
 )
+
+
+_NAMES = frozenset(param.partition(".")[0] for param, _ in _WISHES) | {"include_reasoning"}
 
 
 def _budgets(body: Body) -> tuple[tuple[str, Any], ...]:
