@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import random
 import socket
+from collections.abc import Callable
+from typing import Any
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed as WrongMethod, NotFound as NoRoute
@@ -33,11 +35,19 @@ PREFIXES = ("/v1", "", "/openai/v1", "/openai", "/api/v1", "/v1/v1", "/openai/de
 _log = logging.getLogger("o2o")
 
 
+class _App(Flask):
+    """Flask without a look at every call whether a view is a coroutine; none is."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `func` as it is."""
+        return func
+
+
 def create_app(settings: Settings, upstream: Upstream | None = None) -> Flask:
     """Return an app of its own for these settings; nothing is shared between two of them but the watcher."""
     configure(settings.log_level)
     compile_all()
-    app = Flask("o2o", static_folder=None)
+    app = _App("o2o", static_folder=None)
     app.url_map.strict_slashes = False
     services = make_services(settings, upstream or make_upstream(settings))
     app.extensions["o2o"] = services

@@ -51,9 +51,9 @@ class _Lending:
 
     def lend(self: Any) -> HTTPConnection:
         """Return an idle connection that is still open, or a new one that is not connected yet."""
-        idle = self._idle
+        idle: list[HTTPConnection] = self._idle
         while idle:
-            connection = idle.pop()
+            connection: HTTPConnection = idle.pop()
             if _is_quiet(connection.sock):
                 return connection
             connection.close()
