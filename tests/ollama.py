@@ -103,6 +103,13 @@ class FakeOllama(PracticeServer):
         with self._changed:
             self._scripts[path].extend(answers)
 
+    def take_unused(self) -> list[str]:
+        """Forget the answers that nobody asked for; return their paths."""
+        with self._changed:
+            paths = [path for path, answers in self._scripts.items() for _ in answers]
+            self._scripts.clear()
+        return paths
+
     def asked(self, path: str) -> list[Seen]:
         """Return the requests for `path` so far, in order."""
         return [request for request in list(self.requests) if request.path == path]

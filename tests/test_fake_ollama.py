@@ -41,6 +41,14 @@ def test_scripts_are_used_once_each_in_order_and_then_it_practises(ollama: FakeO
     assert requests.get(ollama.url + "/api/version", timeout=5).ok
 
 
+def test_answers_that_nobody_asked_for_can_be_taken_back(ollama: FakeOllama) -> None:
+    ollama.script("/api/chat", error(503, "busy"), error(503, "still busy"))
+    assert post(ollama).status_code == 503
+    assert ollama.take_unused() == ["/api/chat"]
+    assert post(ollama).status_code == 200
+    assert ollama.take_unused() == []
+
+
 def test_headers_wait_for_the_first_bytes(ollama: FakeOllama) -> None:
     go = threading.Event()
     ollama.script("/api/chat", stream(go, LINE))

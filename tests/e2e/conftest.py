@@ -16,9 +16,16 @@ KEY = "sk-practice-0123456789abcdef"
 
 @pytest.fixture(scope="session")
 def ollama() -> Iterator[FakeOllama]:
-    """A fake Ollama for the whole session; scripts are used up by the test that wrote them."""
+    """A fake Ollama for the whole session."""
     with FakeOllama() as fake:
         yield fake
+
+
+@pytest.fixture(autouse=True)
+def _use_up(ollama: FakeOllama) -> Iterator[None]:
+    """Let no scripted answer wait for another test."""
+    yield
+    assert ollama.take_unused() == []
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +56,7 @@ def tuned(ollama: FakeOllama) -> Iterator[Server]:
         "O2O_LOGIT_BIAS": "ignore",
         "O2O_MODEL_ALIASES": "gpt-4o=practice,gpt-thinking=practice-think?think=false&seed=7,gpt-gone=not-there",
         "O2O_DEFAULT_MODEL": "practice",
+        "O2O_FETCH_IMAGES": "true",
         "O2O_CORS_ORIGINS": "https://chat.example.com",
         "O2O_MAX_BODY_BYTES": "100000",
     }

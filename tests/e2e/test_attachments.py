@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import socket
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import openai
@@ -99,19 +101,44 @@ def test_several_images_keep_their_order(client: openai.OpenAI, ollama: FakeOlla
     assert message["content"] == "Compare and "
 
 
-def test_a_picture_from_the_web_is_not_fetched(server: Server, ollama: FakeOllama) -> None:
-    asked = []
+@pytest.fixture
+def asked() -> list[str]:
+    """The first lines of the requests that `web` got."""
+    return []
 
-    def serve(connection: Any, number: int) -> None:
-        asked.append(read_request(connection))
 
+@pytest.fixture
+def web(asked: list[str]) -> Iterator[str]:
+    """The address of a picture on this machine."""
+
+    def serve(connection: socket.socket, number: int) -> None:
+        asked.append(read_request(connection)[0])
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(PNG) + PNG)
+
+    with RawServer(serve) as running:
+        yield f"{running.url}/picture.png"
+
+
+def test_a_picture_from_the_web_is_not_fetched(
+    server: Server, ollama: FakeOllama, web: str, asked: list[str]
+) -> None:
     before = len(ollama.requests)
-    with RawServer(serve) as web:
-        answer = see(server, f"{web.url}/picture.png")
-        assert (answer.status, answer.error["code"]) == (400, "invalid_image_url")
+    answer = see(server, web)
+    assert (answer.status, answer.error["code"]) == (400, "invalid_image_url")
     assert answer.error["param"] == "messages[0].content[1].image_url.url"
     assert "data:image/png;base64" in answer.error["message"]
     assert (asked, len(ollama.requests)) == ([], before)
+
+
+def test_where_pictures_are_fetched_none_is_fetched_from_within(
+    tuned: Server, ollama: FakeOllama, web: str, asked: list[str]
+) -> None:
+    before = len(ollama.asked("/api/chat"))
+    for url in (web, web.replace("127.0.0.1", "localhost"), web.replace("127.0.0.1", "[::ffff:127.0.0.1]")):
+        answer = see(tuned, url)
+        assert (answer.status, answer.error["code"]) == (400, "invalid_image_url")
+        assert answer.error["param"] == "messages[0].content[1].image_url.url"
+    assert (asked, len(ollama.asked("/api/chat"))) == ([], before)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import openai
 import pytest
 
-from tests.e2e.wire import chat, last, line, recorded
+from tests.e2e.wire import chat, deltas, last, line, post, recorded
 from tests.ollama import FakeOllama, stream
 from tests.server import Server
 
@@ -367,3 +367,46 @@ def test_the_fingerprint_is_that_of_the_model_and_stays(client: openai.OpenAI) -
     assert practice.startswith("fp_")
     assert fingerprint("practice:latest") == practice
     assert fingerprint("practice-think") != practice
+
+
+# --- bodies of the Responses API, which some clients post here
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_body_of_the_responses_api_is_answered_as_chat(
+    server: Server, ollama: FakeOllama, streaming: bool
+) -> None:
+    body = {
+        "model": "practice",
+        "instructions": "Be brief.",
+        "input": [
+            {"role": "user", "content": [{"type": "input_text", "text": "call get_weather for Berlin"}]}
+        ],
+        "tools": [
+            {
+                "type": "function",
+                "name": "get_weather",
+                "parameters": {
+                    "type": "object",
+                    "properties": {"city": {"type": "string"}},
+                    "required": ["city"],
+                },
+            }
+        ],
+        "include": ["reasoning.encrypted_content"],
+        "max_output_tokens": 100,
+        "stream": streaming,
+        "stream_options": {"include_usage": True},
+    }
+    answer = post(server, "/chat/completions", body)
+    assert answer.status == 200, answer.raw
+    if streaming:
+        calls = [delta["tool_calls"][0] for delta in deltas(answer.events) if "tool_calls" in delta]
+        assert answer.events[-2]["usage"]["total_tokens"] > 0
+    else:
+        assert answer.body["object"] == "chat.completion"
+        calls = answer.body["choices"][0]["message"]["tool_calls"]
+    assert calls[0]["function"]["name"] == "get_weather"
+    asked = sent(ollama)
+    assert [message["role"] for message in asked["messages"]] == ["system", "user"]
+    assert asked["options"]["num_predict"] == 100
