@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Generator, Sequence
 from typing import cast
 
@@ -15,6 +16,9 @@ from o2o.translate.turn import Choice, Turn
 from o2o.upstream.client import Upstream
 from o2o.upstream.line import Line
 from o2o.upstream.replies import Beat
+
+LAST_WORDS = 1.0
+"""Seconds that runs which are cancelled may take to close their connections."""
 
 Run = Generator["list[Choice] | None", None, "list[Choice]"]
 """Yields choices as they come, None when a beat is due; returns the last choices. Close it, whatever happens."""
@@ -88,69 +92,76 @@ class _End:
         self.error = error
 
 
-def run_all(turns: Sequence[Turn], upstream: Upstream, line: Line, beat: Beat | None, at_once: int) -> Run:
+def run_all(
+    turns: Sequence[Turn],
+    upstream: Upstream,
+    line: Line,
+    beat: Beat | None,
+    at_once: int,
+    *,
+    last_words: float = LAST_WORDS,
+) -> Run:
     """Drive several turns, at most `at_once` at a time; the first to fail fails all and cancels the others.
 
-    The first turn starts first and its first choices come first.
+    The first turn starts first and its first choices come first. Runs that are cancelled have `last_words` seconds
+    to close their connections.
     """
     if len(turns) == 1:
         return run(turns[0], upstream, line, beat)
-    return _Several(turns, upstream, line, at_once).run(beat)
+    return _Several(turns, upstream, line, at_once, last_words).run(beat)
 
 
 class _Several:
     """Several runs at once: each in a thread (a greenlet under gevent), their choices in one bounded queue."""
 
-    def __init__(self, turns: Sequence[Turn], upstream: Upstream, line: Line, at_once: int) -> None:
+    def __init__(
+        self, turns: Sequence[Turn], upstream: Upstream, line: Line, at_once: int, last_words: float
+    ) -> None:
+        self._last_words = last_words
         self._waiting = list(reversed(turns))
-        self._first = turns[0]
         self._upstream = upstream
         self._line = line
         self._at_once = at_once
+        self._running = 0
         self._came: queue.Queue[list[Choice] | _End] = queue.Queue(maxsize=8)
         self._lines: list[Line] = []
         self._stopped = False
 
     def run(self, beat: Beat | None) -> Run:
-        running = 0
-        last: list[Choice] = []
-        early: list[list[Choice]] = []
-        first_came = False
-        silence = beat.after if beat is not None else None
+        """Yield what comes from all runs until the last one is over."""
+        order, silence = _Order(), _Silence(beat)
         try:
-            while True:
-                while self._waiting and running < self._at_once:
-                    self._start(self._waiting.pop())
-                    running += 1
-                if not running:
-                    return last
-                try:
-                    item = self._came.get(timeout=silence)
-                except queue.Empty:
+            while self._start_waiting():
+                came = order.admit(self._next(silence.left()))
+                yield from came
+                if came:
+                    silence.broken()
+                elif silence.over():
                     yield None
-                    silence = beat.interval if beat is not None else None
-                    continue
-                if isinstance(item, _End):
-                    running -= 1
-                    if item.error is not None:
-                        raise item.error
-                    item = item.last
-                if beat is not None:
-                    silence = beat.interval
-                if not first_came and item and item[0]["index"] != 0:
-                    early.append(item)
-                    continue
-                if item and not first_came:
-                    first_came = True
-                    yield item
-                    yield from early
-                    continue
-                if running or self._waiting:
-                    yield item
-                else:
-                    last = item
+                    silence.broken()
         finally:
             self._stop()
+        return []
+
+    def _start_waiting(self) -> bool:
+        """Start as many runs as may run at once; return whether any runs."""
+        while self._waiting and self._running < self._at_once:
+            self._start(self._waiting.pop())
+            self._running += 1
+        return self._running > 0
+
+    def _next(self, seconds: float | None) -> list[Choice]:
+        """Return the next choices, or nothing when none come in time or a run is over; raises what ended a run."""
+        try:
+            item = self._came.get(timeout=seconds)
+        except queue.Empty:
+            return []
+        if not isinstance(item, _End):
+            return item
+        self._running -= 1
+        if item.error is not None:
+            raise item.error
+        return item.last
 
     def _start(self, turn: Turn) -> None:
         line = Line(self._line.deadline)
@@ -160,31 +171,73 @@ class _Several:
 
     def _work(self, turn: Turn, line: Line) -> None:
         runner = run(turn, self._upstream, line)
+        last: list[Choice] = []
+        error: BaseException | None = None
         try:
-            while True:
-                try:
-                    item = next(runner)
-                except StopIteration as stop:
-                    self._put(_End(stop.value))
-                    return
-                if item and not self._put(item):
-                    return
-        except BaseException as error:  # noqa: BLE001  # it is raised again where the caller waits
-            self._put(_End([], error))
+            last = self._pass_on(runner)
+        except BaseException as raised:  # noqa: BLE001  # it is raised again where the caller waits
+            error = raised
         finally:
             runner.close()
+            self._came.put(_End(last, error))
 
-    def _put(self, item: list[Choice] | _End) -> bool:
+    def _pass_on(self, runner: Run) -> list[Choice]:
         while not self._stopped:
             try:
-                self._came.put(item, timeout=1.0)
-                return True
-            except queue.Full:
-                continue
-        return False
+                item = next(runner)
+            except StopIteration as stop:
+                last: list[Choice] = stop.value
+                return last
+            if item:
+                self._came.put(item)
+        return []
 
     def _stop(self) -> None:
-        """End the runs that are still going: nobody waits for them any more."""
+        """End the runs that are still going, and give them a moment to close their connections."""
         self._stopped = True
         for line in self._lines:
             line.cut(CallerGone())
+        until = time.monotonic() + self._last_words
+        while self._running:  # one of them may be waiting for room in the queue
+            try:
+                item = self._came.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                return
+            self._running -= isinstance(item, _End)
+
+
+class _Order:
+    """Lets nothing pass before the first choice has begun, which is what OpenAI's own client counts on."""
+
+    def __init__(self) -> None:
+        self._early: list[list[Choice]] | None = []
+
+    def admit(self, choices: list[Choice]) -> list[list[Choice]]:
+        """Return what may pass now."""
+        if self._early is None or not choices:
+            return [choices] if choices else []
+        if choices[0]["index"] != 0:
+            self._early.append(choices)
+            return []
+        early, self._early = self._early, None
+        return [choices, *early]
+
+
+class _Silence:
+    """How long the caller has heard nothing."""
+
+    def __init__(self, beat: Beat | None) -> None:
+        self._beat = beat
+        self._until = None if beat is None else time.monotonic() + beat.after
+
+    def left(self) -> float | None:
+        """Return the seconds until a sign of life is due, None for never."""
+        return None if self._until is None else max(0.0, self._until - time.monotonic())
+
+    def over(self) -> bool:
+        return self.left() == 0.0
+
+    def broken(self) -> None:
+        """Begin anew: the caller has heard something."""
+        if self._beat is not None:
+            self._until = time.monotonic() + self._beat.interval

@@ -10,7 +10,7 @@ from o2o.upstream.line import Line
 from o2o.upstream.ndjson import Reply
 from o2o.upstream.replies import Beat
 
-Script = Sequence["list[Reply] | BaseException | Callable[[], None]"]
+Script = Sequence["list[Reply] | BaseException | Callable[[], object]"]
 """What one answer does: batches are given, exceptions raised, callables called."""
 
 
@@ -43,13 +43,21 @@ class ScriptedUpstream:
         self.asked: list[tuple[str, Mapping[str, Any]]] = []
         self.given: list[ScriptedReplies] = []
         self.patience: list[bool] = []
+        self.beats: list[Beat | None] = []
 
     def ask(
-        self, path: str, payload: Mapping[str, Any], line: Line, *, patient: bool = False, beat: Beat | None = None
+        self,
+        path: str,
+        payload: Mapping[str, Any],
+        line: Line,
+        *,
+        patient: bool = False,
+        beat: Beat | None = None,
     ) -> ScriptedReplies:
         line.check()
         self.asked.append((path, payload))
         self.patience.append(patient)
+        self.beats.append(beat)
         replies = ScriptedReplies(self._scripts.pop(0))
         self.given.append(replies)
         return replies

@@ -10,6 +10,7 @@ from o2o.errors import BadRequest, clip
 from o2o.schemas import ChatRequest
 from o2o.translate import format as formats, messages, options, thinking, tools
 from o2o.translate.facts import Facts, can
+from o2o.translate.ollama_options import seed_of
 from o2o.translate.policy import Policy, Resolved
 from o2o.translate.tools import ToolPlan
 
@@ -67,7 +68,7 @@ class Question:
     def reseeded(self, k: int) -> Question:
         """Return the question for choice `k`: where a seed was given each has its own, so that they differ."""
         seed = self.payload.get("options", {}).get("seed")
-        return self if seed is None or k == 0 else self._with_option("seed", (seed + k) % 2**31)
+        return self if seed is None else self._with_option("seed", seed_of(seed, k))
 
     def with_window(self, window: int | None) -> Question:
         """Return the same question for another window."""
@@ -80,8 +81,8 @@ class Question:
         return window
 
     def _with_option(self, name: str, value: int) -> Question:
-        options = {**self.payload.get("options", {}), name: value}
-        return replace(self, payload={**self.payload, "options": options})
+        changed = {**self.payload.get("options", {}), name: value}
+        return replace(self, payload={**self.payload, "options": changed})
 
 
 def ask(

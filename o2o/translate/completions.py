@@ -18,6 +18,7 @@ from o2o.translate import faults
 from o2o.translate.facts import Facts
 from o2o.translate.format import Format, wish
 from o2o.translate.logprobs import Collector, to_legacy
+from o2o.translate.ollama_options import seed_of
 from o2o.translate.options import Sampling
 from o2o.translate.policy import Policy, Resolved
 from o2o.translate.turn import Ask, Choice, Stamp, texts
@@ -125,8 +126,7 @@ def payload(
         made["format"] = wanted.format.payload()
     if not wanted.truncate:
         made["truncate"] = False
-    if options:
-        made["options"] = options
+    made["options"] = options  # never empty: there is always a limit
     if sampling.keep_alive is not None:
         made["keep_alive"] = sampling.keep_alive
     if wanted.logprobs is not None or wanted.ranked:
@@ -266,7 +266,7 @@ def turns(
     seed = sampling.options.get("seed")
     for number, prompt in enumerate(wanted.prompts):
         for k in range(wanted.best_of):
-            own_seed = None if seed is None or k == 0 else (seed + k) % 2**31
+            own_seed = None if seed is None else seed_of(seed, k)
             made.append(
                 CompletionTurn(
                     payload(resolved, wanted, prompt, sampling, seed=own_seed),

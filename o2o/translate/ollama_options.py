@@ -103,6 +103,11 @@ def seed(number: int) -> int:
     return number & _INT32
 
 
+def seed_of(seed: int, k: int) -> int:
+    """Return the seed of the answer `k` to one request: one more for each, so that they differ; random stays so."""
+    return seed if seed < 0 or k == 0 else (seed + k) & _INT32
+
+
 def wrong_type(param: str, expected: str, value: Any) -> BadRequest:
     """Return the error for a value of another JSON type."""
     return BadRequest(

@@ -15,6 +15,7 @@ so it is the answer if nothing else comes. `end` returns what has to be asked ag
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -49,7 +50,7 @@ def reading(question: Question, speaker: Speaker, ask: Again, notes: list[str], 
     return Through(question, speaker, ask, notes)
 
 
-class Reading:
+class Reading(ABC):
     """What all ways of reading have in common."""
 
     direct = False
@@ -64,7 +65,8 @@ class Reading:
         self._thoughts: list[str] = []
         self._text: list[str] = []
         self._calls: list[Call] = []
-        self._entries = Collector() if question.logprobs else None
+        self._logprobs = question.logprobs
+        self._entries = Collector()
         self._prefill = Prefill(question.prefill) if question.prefill else None
         plan = question.offered
         rescues = plan is not None and question.policy.tool_rescue and ask.stage in ("plain", "tools first")
@@ -86,9 +88,8 @@ class Reading:
             self._piece(text)
 
     def note(self, entries: Sequence[dict[str, Any]] | None, *, about_content: bool) -> None:
-        """Take the log probabilities of a reply, before its text."""
-        if self._entries is not None:
-            self._entries.add(entries, about_content=about_content)
+        """Take the log probabilities of a reply, before its text; only where they were asked for."""
+        self._entries.add(entries, about_content=about_content)
 
     def call(self, raw: Mapping[str, Any]) -> None:
         """Take a call; those of a request that offers no tools are dropped: some parsers read calls all the same."""
@@ -122,6 +123,7 @@ class Reading:
             self._called(call)
         return self._end(cut, tokens)
 
+    @abstractmethod
     def break_off(self) -> None:
         """Say what may be said of an answer that broke."""
 
@@ -139,11 +141,11 @@ class Reading:
             self._notes.append("tool_call_rescued")
         return calls
 
-    def _end(self, cut: bool, tokens: int) -> Again | None:
-        raise NotImplementedError
+    @abstractmethod
+    def _end(self, cut: bool, tokens: int) -> Again | None: ...
 
     def _say_text(self, text: str) -> None:
-        self._speaker.content(text, None if self._entries is None else self._entries.take(text))
+        self._speaker.content(text, self._entries.take(text) if self._logprobs else None)
 
     def _say_calls(self, calls: Sequence[Call]) -> None:
         plan = self._question.offered
@@ -201,7 +203,7 @@ class Through(Reading):
         if self._thoughts:  # thinking was switched off: this is the answer
             answer = "".join(self._thoughts)
             self._thoughts.clear()
-            self._entries = None
+            self._logprobs = False
             self._piece(answer)
         self._check_swallowed(cut, tokens)
         form = self._question.format
@@ -213,6 +215,9 @@ class Through(Reading):
 class _Held(Reading):
     """Holds everything back until the end."""
 
+    def break_off(self) -> None:
+        pass  # half of it was never to be seen
+
     def _answer(self) -> str:
         """Return the text, or the thinking that has taken its place."""
         return "".join(self._text) or ("".join(self._thoughts) if self._quiet else "")
@@ -221,12 +226,13 @@ class _Held(Reading):
         text = "".join(self._text)
         if not text and not self._calls and (text := self._answer()):
             self._thoughts.clear()
-            self._entries = None
+            self._logprobs = False
         if self._thoughts:
             self._speaker.reasoning("".join(self._thoughts))
         form = self._question.format
+        assert form is not None
         if text:
-            self._say_text(text if form is None or self._calls else form.bare(text))
+            self._say_text(text if self._calls else form.bare(text))
         self._say_calls(self._calls)
 
 
