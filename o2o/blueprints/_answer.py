@@ -134,13 +134,16 @@ class Chunks:
         self._noise = secrets.token_urlsafe(64) if wishes.get("include_obfuscation") else None
         self._before = b"data: " + _encode(head)[:-1] + b',"choices":['
         self._after = b'],"usage":null}\n\n' if self._include_usage else b"]}\n\n"
+        self._between = self._after + self._before
 
     def render(self, choices: list[Choice]) -> bytes:
         """Return one event for each choice."""
+        if not choices:
+            return b""
         before, after = self._before, self._after
         if self._noise is not None:
             return b"".join(before + _encode(choice) + self._padding(after) for choice in choices)
-        return b"".join([before + _encode(choice) + after for choice in choices])
+        return before + self._between.join([_encode(choice) for choice in choices]) + after
 
     def end(self) -> bytes:
         """Return what stands before `[DONE]`: the usage, or nothing."""

@@ -74,6 +74,8 @@ class ChatTurn:
     def feed(self, replies: Sequence[dict[str, Any]]) -> list[Choice]:
         """Take a batch of replies; return the choices they give."""
         reading, usage, logprobs = self._reading, self.usage, self.question.logprobs
+        if reading.plain:
+            replies = self._say_plain(replies)
         for reply in replies:
             message = reply.get("message") or _NO_MESSAGE
             content, thinking = texts(message, "content")
@@ -91,6 +93,29 @@ class ChatTurn:
         if reading.direct:
             self._speaker.start()
         return self._speaker.take()
+
+    def _say_plain(self, replies: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+        """Say the replies that are nothing but text, as far as they come first; return the others.
+
+        This is the short way of most tokens. It does what the long way does, which a law holds it to.
+        """
+        said: list[str] = []
+        for reply in replies:
+            message = reply.get("message")
+            if (
+                type(message) is not dict
+                or "thinking" in message
+                or "tool_calls" in message
+                or reply.get("done")
+            ):
+                break
+            text = message.get("content")
+            if type(text) is not str or not text:
+                break
+            said.append(text)
+        self._speaker.pieces(said)
+        self.usage.count_texts(len(said))
+        return replies[len(said) :]
 
     def close(self) -> list[Choice]:
         """Take the end of Ollama's answer; return the last choices, or set a new ask."""

@@ -56,6 +56,11 @@ class Reading(ABC):
     direct = False
     """Whether what comes is said as it comes."""
 
+    @property
+    def plain(self) -> bool:
+        """Whether text, at this moment, is only said: not looked at, held back, kept or accounted for."""
+        return False
+
     def __init__(self, question: Question, speaker: Speaker, ask: Again, notes: list[str]) -> None:
         self._question = question
         self._speaker = speaker
@@ -171,6 +176,12 @@ class Through(Reading):
     """Says what comes as it comes."""
 
     direct = True
+
+    @property
+    def plain(self) -> bool:
+        return not (self._quiet or self._thoughts or self._logprobs or self._prefill or self._rescue) and (
+            self._question.format is None and self._speaker.open
+        )
 
     def think(self, text: str) -> None:
         if self._quiet:

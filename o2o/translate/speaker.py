@@ -64,6 +64,20 @@ class Speaker:
             self._delta({"content": "</think>\n\n"})
         self._delta({"content": text}, logprobs)
 
+    @property
+    def open(self) -> bool:
+        """Whether the next piece of content is a delta of its own and nothing else."""
+        return self._started and not self._in_tags
+
+    def pieces(self, texts: list[str]) -> None:
+        """Say pieces of the answer one after another; the same as `content` for each, while `open`."""
+        self.said = self.said or bool(texts)
+        index = self._index
+        self._out += [
+            {"index": index, "delta": {"content": text}, "logprobs": None, "finish_reason": None}
+            for text in texts
+        ]
+
     def reasoning(self, text: str) -> None:
         """Say a piece of the reasoning, as the caller or the operator wants it shown."""
         self.start()

@@ -37,6 +37,10 @@ class Usage:
         if content:
             self._content += 1
 
+    def count_texts(self, number: int) -> None:
+        """Take note of replies that carried content and nothing else."""
+        self._content += number
+
     def add(self, final: Mapping[str, Any]) -> None:
         """Add the figures of an ask's last reply."""
         prompt = figure(final, "prompt_eval_count")

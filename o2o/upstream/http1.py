@@ -127,6 +127,10 @@ class ResponseReader:
         return taken
 
     def _chunked(self, data: bytes) -> bytes:
+        if self._left < 0 and not self._buffer:
+            body = _whole_chunks(data)
+            if body is not None:
+                return body
         out: list[bytes] = []
         try:
             self._take_chunks(data, out)
@@ -183,6 +187,21 @@ class ResponseReader:
                 self._finish()
                 return b""
             buffer = rest
+
+
+def _whole_chunks(data: bytes) -> bytes | None:
+    """Return what `data` holds if it is whole chunks as Go and most others write them, or None.
+
+    That is what Ollama's bytes nearly always are: one line a chunk, one or several chunks a read. Everything else,
+    the last chunk included, is for the careful way; a law holds both to the same bytes.
+    """
+    if data[-2:] != b"\r\n":
+        return None
+    parts = data.split(b"\r\n")
+    bodies = parts[1::2]
+    if b"" in bodies or [b"%x" % len(body) for body in bodies] != parts[:-1:2]:
+        return None
+    return bodies[0] if len(bodies) == 1 else b"".join(bodies)
 
 
 def _chunk_size(line: bytes) -> int:

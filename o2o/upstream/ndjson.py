@@ -8,7 +8,7 @@ still given, and `error` holds what is wrong; nothing is read after that.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -18,8 +18,35 @@ MAX_LINE = 16 * 1024 * 1024
 """Bytes; one line of Ollama's is at most 8 MB by its own limit."""
 
 Reply = dict[str, Any]
+"""One JSON object of Ollama's; of its fields those that `_Line` names."""
 
-_lines = msgspec.json.Decoder(Reply)
+
+class _Message(TypedDict, total=False):
+    content: str | None
+    thinking: str | None
+    tool_calls: list[dict[str, Any]] | None
+
+
+class _Line(TypedDict, total=False):
+    """The fields that anybody reads; decoding only these is a third faster, and what is of another type is invalid."""
+
+    message: _Message | None
+    response: str | None
+    thinking: str | None
+    logprobs: list[dict[str, Any]] | None
+    done: bool
+    done_reason: str | None
+    error: Any
+    prompt_eval_count: int
+    prompt_eval_cached_count: int
+    prompt_eval_duration: int
+    eval_count: int
+    eval_duration: int
+    load_duration: int
+    total_duration: int
+
+
+_lines: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(_Line)
 
 
 class Splitter:

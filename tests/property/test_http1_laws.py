@@ -8,6 +8,7 @@ import io
 from hypothesis import given
 from hypothesis import strategies as st
 
+from o2o.errors import UpstreamInvalid
 from o2o.upstream.http1 import ResponseReader
 
 bodies = st.lists(st.binary(min_size=1, max_size=200), max_size=8)
@@ -65,3 +66,38 @@ def test_an_answer_that_is_cut_off_is_never_complete(pieces: list[bytes], data: 
     reader.feed(message[:end])
     assert not reader.complete
     assert not reader.eof()
+
+
+class CarefulReader(ResponseReader):
+    """The same reader without its short way."""
+
+    def _chunked(self, data: bytes) -> bytes:
+        out: list[bytes] = []
+        self._take_chunks(data, out)
+        return b"".join(out)
+
+
+sizes = st.sampled_from([b"%x", b"%X", b"0%x", b" %x", b"%x ", b"%x;a=b"])
+
+
+@given(st.lists(st.tuples(st.binary(max_size=40), sizes), max_size=6), st.binary(max_size=6), st.data())
+def test_the_short_way_through_chunks_gives_the_same_bytes(
+    chunks: list[tuple[bytes, bytes]], rubbish: bytes, data: st.DataObject
+) -> None:
+    body = b"".join(size % len(piece) + b"\r\n" + piece + b"\r\n" for piece, size in chunks) + rubbish
+    message = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(message)), max_size=8)) | {0, len(message)})
+    results = []
+    for reader in (ResponseReader(), CarefulReader()):
+        read = b""
+        wrong = False
+        for a, b in zip(cuts, cuts[1:], strict=False):
+            try:
+                read += reader.feed(message[a:b])
+                wrong = wrong or reader.error is not None
+            except UpstreamInvalid:
+                wrong = True
+            if wrong:
+                break
+        results.append((reader.complete, wrong, read if not wrong else None))
+    assert results[0] == results[1]

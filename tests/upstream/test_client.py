@@ -158,7 +158,11 @@ def test_a_fresh_connection_that_ends_at_once_is_not_tried_again() -> None:
         (closing(HEAD + chunk(HI) + chunk(b"<html>\n")), "hi", UpstreamInvalid),
         (closing(HEAD + chunk(HI) + b"zz\r\n"), None, UpstreamInvalid),
         (closing(HEAD + chunk(HI) + chunk(b'{"message":{"content":"\xff"}}\n')), "hi", UpstreamInvalid),
-        (closing(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\n<p/>"), "", UpstreamInvalid),
+        (
+            closing(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\n<p/>"),
+            "",
+            UpstreamInvalid,
+        ),
         (closing(b"HTTP/1.1 307 Go\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n"), "", UpstreamInvalid),
         (closing(b"HTTP/1.1 502 Bad\r\nContent-Length: 6\r\n\r\n<html>"), "", UpstreamInvalid),
         (closing(b"SSH-2.0-OpenSSH\r\n"), "", UpstreamInvalid),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +12,17 @@ from o2o.upstream import ndjson
 from o2o.upstream.ndjson import Splitter
 
 replies = st.lists(
-    st.dictionaries(st.text(max_size=4), st.one_of(st.text(max_size=10), st.integers(), st.none()), max_size=3),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "response": st.text(max_size=10),
+            "thinking": st.none() | st.text(max_size=10),
+            "message": st.fixed_dictionaries({}, optional={"content": st.text(max_size=10)}),
+            "error": st.text(max_size=4) | st.integers() | st.lists(st.booleans(), max_size=2),
+            "eval_count": st.integers(0, 2**63 - 1),
+            "done": st.booleans(),
+        },
+    ),
     max_size=6,
 )
 
@@ -30,14 +41,29 @@ def test_replies_do_not_depend_on_where_bytes_are_cut(
 
 def test_only_a_line_feed_ends_a_line() -> None:
     splitter = Splitter()
-    body = '{"a":"x\u2028y\u0085z"}\n'.encode()
-    assert splitter.feed(body) == [{"a": "x\u2028y\u0085z"}]
+    body = '{"response":"x\u2028y\u0085z"}\n'.encode()
+    assert splitter.feed(body) == [{"response": "x\u2028y\u0085z"}]
 
 
 def test_what_came_before_a_broken_line_is_given_first() -> None:
     splitter = Splitter()
-    assert splitter.feed(b'{"a":1}\n\nnot json\n{"b":2}\n') == [{"a": 1}]
+    assert splitter.feed(b'{"eval_count":1}\n\nnot json\n{"b":2}\n') == [{"eval_count": 1}]
     assert isinstance(splitter.error, UpstreamInvalid)
+
+
+@pytest.mark.parametrize(
+    "line", ['{"message":5}', '{"message":{"content":5}}', '{"done":"yes"}', '{"eval_count":1.5}']
+)
+def test_a_field_of_another_type_is_invalid(line: str) -> None:
+    splitter = Splitter()
+    assert splitter.feed(line.encode() + b"\n") == []
+    assert isinstance(splitter.error, UpstreamInvalid)
+
+
+def test_fields_that_nobody_reads_are_left_out() -> None:
+    assert Splitter().feed(b'{"model":"m","created_at":"now","done":false,"new":{"a":[1]}}\n') == [
+        {"done": False}
+    ]
 
 
 def test_a_line_that_is_no_object_is_invalid() -> None:
@@ -48,7 +74,7 @@ def test_a_line_that_is_no_object_is_invalid() -> None:
 
 def test_invalid_utf8_is_invalid() -> None:
     splitter = Splitter()
-    assert splitter.feed(b'{"a":"\xff"}\n') == []
+    assert splitter.feed(b'{"response":"\xff"}\n') == []
     assert splitter.error is not None
 
 

@@ -154,7 +154,9 @@ def test_a_name_that_changes_its_address_is_resolved_only_once(canary: RawServer
             asked.append(host)
             return next(answers)
 
-        pictures = Pictures(resolve=resolve, allowed=lambda address: address == "127.0.0.1", ports=(port_of(good),))
+        pictures = Pictures(
+            resolve=resolve, allowed=lambda address: address == "127.0.0.1", ports=(port_of(good),)
+        )
         assert pictures.fetch(f"http://rebind.example:{port_of(good)}/", _is_png) == PNG
         assert asked == ["rebind.example"]
 
