@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import o2o
 from o2o.config import describe
 from tests.clean import REPOSITORY
 from tests.e2e.wire import ask, chat, last, line
@@ -138,6 +139,49 @@ def test_every_make_target_exists(name: str) -> None:
     makefile = text("Makefile")
     for target in re.findall(r"\bmake ([a-z-]+)", text(name)):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+# --- the map of the house
+
+
+def modules(folder: str) -> set[str]:
+    """Return the names of the modules and packages right inside a folder."""
+    inside = (REPOSITORY / folder).iterdir()
+    return {path.stem for path in inside if path.suffix == ".py" or (path / "__init__.py").exists()} - {
+        "__init__"
+    }
+
+
+def test_the_map_in_the_package_has_every_module() -> None:
+    said = set(re.findall(r"\w+", o2o.__doc__ or ""))
+    assert modules("o2o") - said - {"__main__"} == set()
+
+
+@pytest.mark.parametrize("folder", ["o2o", "o2o/translate", "o2o/upstream"])
+def test_the_map_in_the_design_has_every_module(folder: str) -> None:
+    table = text("docs/design.md").partition("## Modules in reading order")[2].partition("\n## ")[0]
+    said = {part for row in table.splitlines() for name in code(row) for part in name.split(".")}
+    assert modules(folder) - said - {"__main__"} == set()
+
+
+def test_the_map_in_the_design_has_no_module_that_is_gone() -> None:
+    table = text("docs/design.md").partition("| module |")[2].partition("\n## ")[0]
+    said = {name for row in table.splitlines() for name in code(row.split("|")[1] if "|" in row else "")}
+    there = modules("o2o") | modules("o2o/translate") | modules("o2o/upstream")
+    assert {name.rpartition(".")[2] for name in said} - there == set()
+
+
+def test_the_log_fields_in_the_design_are_those_that_are_written() -> None:
+    table = text("docs/design.md").partition("| field |")[2].partition("\n\n")[0]
+    said = {name for row in table.splitlines() for name in code(row.split("|")[1] if "|" in row else "")}
+    written = {
+        word.arg
+        for path in ("o2o/ticket.py", "o2o/worker.py")
+        for node in ast.walk(ast.parse(text(path)))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "request_line"
+        for word in node.keywords
+    }
+    assert said == written
 
 
 # --- what they print works
