@@ -44,13 +44,6 @@ def larger_window(refused: Refused, policy: Policy, facts: Facts | None, *, sent
     return window if window > max(found.n_ctx, found.n_prompt_tokens) else None
 
 
-def settle(wanted: int | None, loaded: int | None) -> int | None:
-    """Return the window to ask for: a smaller one than is loaded would only make Ollama load the model anew."""
-    if wanted is None or loaded is None:
-        return loaded if wanted is None else wanted
-    return max(wanted, loaded)
-
-
 def shifted(final: Mapping[str, Any], window: int | None) -> bool:
     """Tell by Ollama's figures whether an answer outgrew the window, so that its beginning was forgotten."""
     return window is not None and figure(final, "prompt_eval_count") + figure(final, "eval_count") > window

@@ -1,4 +1,4 @@
-"""Windows: growing, settling and outgrowing."""
+"""Windows: growing, and outgrowing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from o2o.errors import Refused
 from o2o.translate.facts import Facts
 from o2o.translate.policy import Policy
-from o2o.translate.window import larger_window, settle, shifted
+from o2o.translate.window import larger_window, shifted
 
 
 def refusal(prompt: int, window: int) -> Refused:
@@ -78,16 +78,6 @@ def test_a_window_that_was_asked_for_grows_only_where_the_operator_asked_for_it_
 @pytest.mark.parametrize("text", ["no model", "exceeds the available context size", "(5 tokens)"])
 def test_nothing_grows_without_both_numbers(text: str) -> None:
     assert larger_window(Refused(400, text), Policy(), None, sent=None) is None
-
-
-@pytest.mark.parametrize(
-    ("wanted", "loaded", "window"),
-    [(None, None, None), (4096, None, 4096), (None, 8192, 8192), (4096, 8192, 8192), (8192, 4096, 8192)],
-)
-def test_a_loaded_window_is_not_made_smaller(
-    wanted: int | None, loaded: int | None, window: int | None
-) -> None:
-    assert settle(wanted, loaded) == window
 
 
 def test_an_answer_that_outgrew_its_window_is_noticed() -> None:
