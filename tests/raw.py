@@ -53,8 +53,9 @@ class RawServer:
             except OSError:
                 return
             self._open.append(connection)
-            threading.Thread(target=self._work, args=(connection, self.connections), daemon=True).start()
+            number = self.connections
             self.connections += 1
+            threading.Thread(target=self._work, args=(connection, number), daemon=True).start()
 
     def _work(self, connection: socket.socket, number: int) -> None:
         try:

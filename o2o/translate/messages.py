@@ -22,6 +22,7 @@ from o2o.translate.ollama_options import wrong_type
 
 Message = dict[str, Any]
 
+_PLAIN = frozenset(["system", "user", "assistant"])
 _ROLES = {"developer": "system", "function": "tool"}
 _REASONING = ("reasoning_content", "reasoning", "thinking")
 _MAX_DEPTH = 64
@@ -90,6 +91,8 @@ class _Reader:
 
     def message(self, message: Mapping[str, Any], place: str) -> Message:
         role = message["role"]
+        if len(message) == 2 and role in _PLAIN and type(message.get("content")) is str:
+            return {"role": role, "content": message["content"]}  # most messages, the short way
         text, images = self._content(message.get("content"), f"{place}.content")
         done: Message = {"role": _ROLES.get(role, role), "content": text}
         if images:

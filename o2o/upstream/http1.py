@@ -127,13 +127,16 @@ class ResponseReader:
         return taken
 
     def _chunked(self, data: bytes) -> bytes:
-        if self._left < 0 and not self._buffer:
-            body = _whole_chunks(data)
-            if body is not None:
-                return body
         out: list[bytes] = []
         try:
-            self._take_chunks(data, out)
+            missing = self._left
+            if 0 < missing < len(data) and not self._buffer:
+                self._take_chunks(data[:missing], out)
+                data = data[missing:]
+            if self._left < 0 and not self._buffer:
+                data = _take_whole_chunks(data, out)
+            if data:
+                self._take_chunks(data, out)
         except UpstreamInvalid as error:
             if not out:
                 raise
@@ -189,19 +192,20 @@ class ResponseReader:
             buffer = rest
 
 
-def _whole_chunks(data: bytes) -> bytes | None:
-    """Return what `data` holds if it is whole chunks as Go and most others write them, or None.
+def _take_whole_chunks(data: bytes, out: list[bytes]) -> bytes:
+    """Add to `out` what the whole chunks at the start of `data` hold; return the rest, for the careful way.
 
-    That is what Ollama's bytes nearly always are: one line a chunk, one or several chunks a read. Everything else,
-    the last chunk included, is for the careful way; a law holds both to the same bytes.
+    This reads chunks as Go and most others write them, which is what Ollama's bytes nearly always are: one line a
+    chunk, one or several chunks a read. Where anything is otherwise nothing is taken; a law holds both ways to
+    the same bytes.
     """
-    if data[-2:] != b"\r\n":
-        return None
     parts = data.split(b"\r\n")
-    bodies = parts[1::2]
-    if b"" in bodies or [b"%x" % len(body) for body in bodies] != parts[:-1:2]:
-        return None
-    return bodies[0] if len(bodies) == 1 else b"".join(bodies)
+    whole = (len(parts) - 1) & ~1
+    bodies = parts[1:whole:2]
+    if b"" in bodies or [b"%x" % len(body) for body in bodies] != parts[:whole:2]:
+        return data
+    out += bodies
+    return b"\r\n".join(parts[whole:])
 
 
 def _chunk_size(line: bytes) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from o2o.translate.tools.flatten import flatten
+from o2o.translate.tools.remembered import flattened
 from o2o.translate.tools.plan import Offered, ToolPlan
 
 
@@ -19,7 +19,7 @@ def _tool(tool: Offered) -> dict[str, Any]:
     function: dict[str, Any] = {"name": tool.name}
     if tool.description:
         function["description"] = tool.description
-    return {"type": "function", "function": {**function, "parameters": flatten(tool.parameters)}}
+    return {"type": "function", "function": {**function, "parameters": flattened(tool.parameters)}}
 
 
 def prompt_description(plan: ToolPlan) -> str:

@@ -11,6 +11,7 @@ import msgspec
 from o2o.errors import BadRequest, clip
 from o2o.translate.json_schema import check_bounds
 from o2o.translate.tools.calls import Call, Kind
+from o2o.translate.tools.remembered import is_sound
 
 Mode = Literal["none", "auto", "required"]
 
@@ -133,8 +134,11 @@ def _function(item: Any, param: str) -> Offered:
     place = f"{param}.parameters"
     if parameters:
         # Patterns do not travel with tools: `flatten` drops them, and a grammar takes only those it can say.
-        subject = f"function '{clip(name, 64)}'"
-        check_bounds(parameters, place, subject=subject, code="invalid_function_parameters", patterns=False)
+        if not is_sound(msgspec.json.encode(parameters)):
+            subject = f"function '{clip(name, 64)}'"
+            check_bounds(
+                parameters, place, subject=subject, code="invalid_function_parameters", patterns=False
+            )
     description = item.get("description")
     return Offered(
         name=name,
