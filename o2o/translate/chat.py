@@ -90,8 +90,8 @@ class ChatTurn:
                 reading.call(call)
             if reply.get("done"):
                 self.final = reply
-        if reading.direct:
-            self._speaker.start()
+            if reading.direct:
+                self._speaker.start()  # after each reply, so that it does not matter how they come
         return self._speaker.take()
 
     def _say_plain(self, replies: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
