@@ -36,7 +36,9 @@ class Listing(NamedTuple):
 class Catalogue:
     """Remembers `/api/show` by name and by digest; one for each process, safe for threads and greenlets."""
 
-    def __init__(self, upstream: Upstream, *, keep: float = KEEP, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, upstream: Upstream, *, keep: float = KEEP, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._upstream = upstream
         self._keep = keep
         self._clock = clock

@@ -345,7 +345,12 @@ class Refused(O2OError):
     default_code = "upstream_error"
 
     def __init__(
-        self, upstream_status: int, text: str, *, headers: Mapping[str, str] | None = None, midway: bool = False
+        self,
+        upstream_status: int,
+        text: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        midway: bool = False,
     ) -> None:
         super().__init__(clip(text, 500))
         self.upstream_status = upstream_status

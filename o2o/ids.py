@@ -7,4 +7,4 @@ import random
 
 def new_id(prefix: str, length: int = 24) -> str:
     """Return `prefix` and `length` hexadecimal characters; `random` is seeded anew in every process."""
-    return f"{prefix}{random.getrandbits(4 * length):0{length}x}"  # noqa: S311  # see above
+    return f"{prefix}{random.getrandbits(4 * length):0{length}x}"

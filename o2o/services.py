@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from o2o.admission import Admission
 from o2o.catalogue import Catalogue
-from o2o.hangup import Watcher
 from o2o.translate.policy import Policy
 from o2o.upstream.client import Upstream
 from o2o.upstream.pictures import Pictures
@@ -33,4 +32,5 @@ class Services(NamedTuple):
     pictures: Pictures | None
     """Fetches images by address; None where that is turned off."""
     merged: set[str]
-    """Models, by digest where it is known, whose template refused the order of roles once; their messages are merged at once."""
+    """Models, by digest where it is known, whose template refused the order of roles once: their messages are
+    merged at once."""

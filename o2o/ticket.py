@@ -69,7 +69,7 @@ class Ticket:
         while self._closers:
             try:
                 self._closers.pop()()
-            except Exception:
+            except Exception:  # noqa: BLE001  # the others have to be called all the same
                 _log.exception("closing request %s", self.id)
         self.line.close()
         self._write()

@@ -23,7 +23,12 @@ class Server:
     """Start o2o against an Ollama; everything it logs is in `log`."""
 
     def __init__(
-        self, ollama: str, settings: Mapping[str, str] | None = None, *, workers: int = 1, command: list[str] | None = None
+        self,
+        ollama: str,
+        settings: Mapping[str, str] | None = None,
+        *,
+        workers: int = 1,
+        command: list[str] | None = None,
     ) -> None:
         self.url = ""
         self._lines: list[str] = []

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from flask import Response
+from flask import Response, request
 
 from o2o.blueprints import _answer
 from o2o.generation import run_all
+from o2o.hangup import caller_fd
 from o2o.ids import new_id
 from o2o.services import Services
 from o2o.ticket import Ticket
@@ -18,9 +19,13 @@ from o2o.translate.policy import Resolved
 from o2o.translate.turn import Choice, Stamp, Turn
 from o2o.translate.usage import timings
 from o2o.translate.window import SMALLEST, shifted
+from o2o.upstream.replies import Beat
 
 AT_ONCE = 4
 """How many answers of one request are asked for at a time."""
+
+BLIND = 3.0
+"""The longest silence in a stream, in seconds, where only a write that fails tells that the caller has left."""
 
 
 class Answering(Turn, Protocol):
@@ -70,7 +75,8 @@ class Reply:
         mark = fingerprint(services.catalogue.digest(target))
         stamp = Stamp(new_id(prefix), int(time.time()), self._resolved.requested, mark)
         stream = bool(self._body.get("stream"))
-        run = run_all(self._turns, services.upstream, ticket.line, services.beat if stream else None, AT_ONCE)
+        beat = _beat(services.beat) if stream else None
+        run = run_all(self._turns, services.upstream, ticket.line, beat, AT_ONCE)
         if stream:
             chunks = _answer.Chunks(head(stamp), self._body, self._end)
             return _answer.streamed(ticket, run, chunks, self._headers)
@@ -114,3 +120,10 @@ class Reply:
                 window = self._services.catalogue.loaded_window(self._resolved.target)
             if shifted(turn.final, window):
                 turn.warnings.append("context_shifted")
+
+
+def _beat(beat: Beat) -> Beat:
+    """Return when this caller gets signs of life: by the settings, or more often where its socket is not shown."""
+    if caller_fd(request.environ) is not None:
+        return beat
+    return Beat(min(beat.after, BLIND), min(beat.interval, BLIND))

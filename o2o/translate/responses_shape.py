@@ -136,7 +136,9 @@ def _tools(tools: Any, dropped: list[str]) -> Any:
         elif kind in tool:
             shaped.append(tool)  # nested already, as chat has it
         else:
-            shaped.append({"type": kind, kind: {name: value for name, value in tool.items() if name != "type"}})
+            shaped.append(
+                {"type": kind, kind: {name: value for name, value in tool.items() if name != "type"}}
+            )
     return shaped
 
 
@@ -155,4 +157,7 @@ def _tool_choice(choice: Any) -> Any:
 def _response_format(form: Any) -> Any:
     if not isinstance(form, Mapping) or form.get("type") != "json_schema" or "json_schema" in form:
         return form
-    return {"type": "json_schema", "json_schema": {name: value for name, value in form.items() if name != "type"}}
+    return {
+        "type": "json_schema",
+        "json_schema": {name: value for name, value in form.items() if name != "type"},
+    }

@@ -6,8 +6,7 @@ import json
 import math
 from typing import Any
 
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from o2o.body import MAX_DEPTH, MAX_DIGITS, parse
 from o2o.errors import BadRequest

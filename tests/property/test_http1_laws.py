@@ -5,8 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from o2o.errors import UpstreamInvalid
 from o2o.upstream.http1 import ResponseReader

@@ -13,23 +13,39 @@ CURSOR: dict[str, Any] = {
     "instructions": "Be brief.",
     "input": [
         {"role": "system", "content": "You are an agent."},
-        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "What is the weather?"}]},
+        {
+            "type": "message",
+            "role": "user",
+            "content": [{"type": "input_text", "text": "What is the weather?"}],
+        },
         {"type": "reasoning", "summary": [], "encrypted_content": "…"},
         {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "I look."}]},
         {"type": "function_call", "call_id": "call_1", "name": "weather", "arguments": '{"city":"Rome"}'},
         {"type": "custom_tool_call", "call_id": "call_2", "name": "patch", "input": "*** Begin"},
         {"type": "function_call_output", "call_id": "call_1", "output": "sunny"},
-        {"type": "custom_tool_call_output", "call_id": "call_2", "output": [{"type": "input_text", "text": "ok"}]},
+        {
+            "type": "custom_tool_call_output",
+            "call_id": "call_2",
+            "output": [{"type": "input_text", "text": "ok"}],
+        },
         {"type": "item_reference", "id": "x"},
     ],
     "tools": [
-        {"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {}}, "strict": None},
+        {
+            "type": "function",
+            "name": "weather",
+            "parameters": {"type": "object", "properties": {}},
+            "strict": None,
+        },
         {"type": "function", "function": {"name": "nested"}},
         {"type": "custom", "name": "patch", "description": "a patch"},
         {"type": "web_search"},
     ],
     "tool_choice": {"type": "function", "name": "weather"},
-    "text": {"format": {"type": "json_schema", "name": "x", "schema": {"type": "object"}}, "verbosity": "low"},
+    "text": {
+        "format": {"type": "json_schema", "name": "x", "schema": {"type": "object"}},
+        "verbosity": "low",
+    },
     "max_output_tokens": 99,
     "reasoning": {"effort": "low"},
     "include": ["reasoning.encrypted_content"],
@@ -51,7 +67,11 @@ def test_cursors_body_becomes_a_chat_body_that_is_valid() -> None:
             "role": "assistant",
             "content": [{"type": "text", "text": "I look."}],
             "tool_calls": [
-                {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Rome"}'}},
+                {
+                    "id": "call_1",
+                    "type": "function",
+                    "function": {"name": "weather", "arguments": '{"city":"Rome"}'},
+                },
                 {"id": "call_2", "type": "custom", "custom": {"name": "patch", "input": "*** Begin"}},
             ],
         },
@@ -60,7 +80,10 @@ def test_cursors_body_becomes_a_chat_body_that_is_valid() -> None:
     ]
     assert [tool[tool["type"]]["name"] for tool in body["tools"]] == ["weather", "nested", "patch"]
     assert body["tool_choice"] == {"type": "function", "function": {"name": "weather"}}
-    assert body["response_format"] == {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
+    assert body["response_format"] == {
+        "type": "json_schema",
+        "json_schema": {"name": "x", "schema": {"type": "object"}},
+    }
     assert body["max_completion_tokens"] == 99
     assert body["reasoning"] == {"effort": "low"}
     assert body["verbosity"] == "low"
@@ -103,7 +126,9 @@ def test_allowed_tools_are_nested() -> None:
 
 
 def test_a_plain_text_format_is_left_alone() -> None:
-    assert to_chat_body({"input": "x", "text": {"format": {"type": "text"}}}).body["response_format"] == {"type": "text"}
+    assert to_chat_body({"input": "x", "text": {"format": {"type": "text"}}}).body["response_format"] == {
+        "type": "text"
+    }
     assert "response_format" not in to_chat_body({"input": "x", "text": {}}).body
 
 
@@ -113,7 +138,8 @@ def test_other_bodies_are_not_of_this_shape(body: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [5, [5], [None], [{"role": 5}], [{"type": "message", "role": "user", "content": [5]}], {}, {"tools": 5}]
+    "given",
+    [5, [5], [None], [{"role": 5}], [{"type": "message", "role": "user", "content": [5]}], {}, {"tools": 5}],
 )
 def test_what_is_malformed_is_told_and_not_a_crash(given: Any) -> None:
     body, _ = to_chat_body({"model": "m", "input": given, "tools": 5})

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from o2o.translate.tools.remembered import flattened
 from o2o.translate.tools.plan import Offered, ToolPlan
+from o2o.translate.tools.remembered import flattened
 
 
 def to_ollama(plan: ToolPlan) -> list[dict[str, Any]]:
