@@ -15,6 +15,7 @@ from o2o.config import ConfigError, Settings
 from o2o.errors import DeadlineExceeded, O2OError
 from o2o.start import load_env_file, read_settings
 from o2o.survey import SUGGESTED, SUGGESTED_EMBEDDING, Known, Survey, survey
+from o2o.translate.splicing import rows, width
 from o2o.upstream.client import Upstream
 from o2o.upstream.line import Line
 
@@ -220,9 +221,9 @@ def _try_embedding(upstream: Upstream, found: Survey, clock: Callable[[], float]
         return
     finally:
         line.close()
-    vectors = reply.get("embeddings") or [[]]
-    if vectors[0]:
-        yield Finding("embeddings", "ok", f"{model.name} makes {len(vectors[0])} numbers of a text")
+    vectors = rows(reply)
+    if vectors is not None:
+        yield Finding("embeddings", "ok", f"{model.name} makes {width(vectors)} numbers of a text")
     else:
         yield Finding("embeddings", "problem", f"{model.name} answered without an embedding")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -62,13 +63,13 @@ class ScriptedUpstream:
         self.given.append(replies)
         return replies
 
-    def embed(self, payload: Mapping[str, Any], line: Line) -> Reply:
+    def embed(self, payload: Mapping[str, Any], line: Line) -> bytearray:
         self.asked.append(("embed", payload))
         step = self._scripts.pop(0)[0]
         if isinstance(step, BaseException):
             raise step
         assert isinstance(step, list)
-        return step[0]
+        return bytearray(json.dumps(step[0], separators=(",", ":")).encode())
 
     def tags(self) -> Reply:
         return {"models": [{"name": name, "digest": f"digest-of-{name}"} for name in self._shows]}

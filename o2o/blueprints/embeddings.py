@@ -6,6 +6,9 @@ that is too long is an error unless `truncate` or O2O_EMBED_TRUNCATE says otherw
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+
 from flask import Blueprint, Response, request
 
 from o2o.blueprints import _answer
@@ -15,6 +18,17 @@ from o2o.services import Services
 from o2o.translate import asking, embeddings
 from o2o.translate.faults import overflow, to_error
 from o2o.translate.policy import Resolved
+
+_TURNS = 8
+"""Parts of an answer after which others get their turn."""
+
+
+def _unhurried(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield `parts`, and let others run in between: a large answer must not hold up their streams."""
+    for number, part in enumerate(parts):
+        if number % _TURNS == 0:
+            time.sleep(0)
+        yield part
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -38,15 +52,23 @@ def blueprint(services: Services) -> Blueprint:
             num_ctx_header=_answer.num_ctx_header(request.headers.get("x-o2o-num-ctx")),
         )
         _answer.admit(services, ticket)
-        replies = []
+        replies: list[bytearray] = []
         for number, payload in enumerate(question.payloads):
             try:
                 replies.append(services.upstream.embed(payload, ticket.line))
             except Refused as refused:
                 raise _error(refused, resolved, embeddings.suspect(question.payloads, number)) from refused
-        completion = embeddings.to_openai(replies, body, model=resolved.requested)
-        ticket.usage = completion["usage"]
-        return _answer.as_json(completion, headers=_answer.headers(question.ignored + unknown, (), None))
+        try:
+            answer = embeddings.answer(replies, body, model=resolved.requested)
+        except Refused as refused:
+            raise _error(refused, resolved, 0) from refused
+        ticket.usage = answer.usage
+        headers = _answer.headers(question.ignored + unknown, (), None)
+        if not answer.lazy:
+            whole = b"".join(_unhurried(answer.parts))
+            return Response(whole, headers=headers, mimetype="application/json")
+        headers["Content-Length"] = str(answer.length)
+        return Response(_unhurried(answer.parts), headers=headers, mimetype="application/json")
 
     def _error(refused: Refused, resolved: Resolved, index: int) -> O2OError:
         """Return what a refusal means; where an input is too long, with the length that the model takes."""

@@ -81,7 +81,7 @@ class ChatTurn:
             content, thinking = texts(message, "content")
             usage.count(thinking, content)
             if logprobs:
-                reading.note(reply.get("logprobs"), about_content=bool(content) or not thinking)
+                reading.note(reply.get("logprobs") or (), content, thinking)
             if thinking:
                 reading.think(thinking)
             if content:

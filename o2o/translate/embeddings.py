@@ -9,13 +9,14 @@ from __future__ import annotations
 import base64
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from o2o.errors import BadRequest, UpstreamInvalid
+from o2o.errors import BadRequest, Refused, UpstreamInvalid
+from o2o.translate import splicing
 from o2o.translate.facts import Facts
 from o2o.translate.ollama_options import wrong_type
 from o2o.translate.options import runner
@@ -63,6 +64,70 @@ def to_ollama(
         shared["keep_alive"] = loading.keep_alive
     starts = range(0, len(inputs), batch)
     return Question([{**shared, "input": inputs[at : at + batch]} for at in starts], loading.ignored)
+
+
+class Answer(NamedTuple):
+    """An answer in parts, with its length in bytes where that is known before; `lazy`: no part can fail."""
+
+    parts: Iterator[bytes]
+    length: int | None
+    usage: dict[str, int]
+    lazy: bool
+
+
+def answer(raws: Sequence[bytes | bytearray], body: Body, *, model: str) -> Answer:
+    """Return the answer to a body from the bytes of the replies to all its batches, in order.
+
+    Raises as `to_openai` does, and UpstreamInvalid for bytes that are no replies; the parts may raise that too.
+    """
+    found = _spliceable(raws, body)
+    if found is None:
+        completion = to_openai([_decoded(raw) for raw in raws], body, model=model)
+        whole = msgspec.json.encode(completion)
+        return Answer(iter([whole]), len(whole), completion["usage"], True)
+    tokens = sum(reply.tokens for reply in found)
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    head = b'{"object":"list","data":['
+    tail = b"]," + msgspec.json.encode({"model": model, "usage": usage})[1:]
+    if body.get("encoding_format") == "base64":
+        return Answer(_around(head, _checked(splicing.packed_entries(found)), tail), None, usage, False)
+    length = len(head) + splicing.length(found) + len(tail)
+    return Answer(_around(head, splicing.entries(found), tail), length, usage, True)
+
+
+def _spliceable(raws: Sequence[bytes | bytearray], body: Body) -> list[splicing.Rows] | None:
+    """Return the vectors in the replies if they can be passed on as they are."""
+    found = [splicing.rows(raw) for raw in raws]
+    good = [one for one in found if one is not None]
+    if len(good) < len(found) or sum(len(one.spans) for one in good) != len(_inputs(body.get("input"))):
+        return None
+    dimensions = body.get("dimensions")
+    if dimensions is not None and any(splicing.width(one) != dimensions for one in good):
+        return None
+    return good
+
+
+def _around(head: bytes, entries: Iterator[bytes], tail: bytes) -> Iterator[bytes]:
+    yield head
+    yield from entries
+    yield tail
+
+
+def _checked(entries: Iterator[bytes]) -> Iterator[bytes]:
+    try:
+        yield from entries
+    except ValueError as error:
+        raise UpstreamInvalid("Ollama's embeddings are not lists of numbers.") from error
+
+
+def _decoded(raw: bytes | bytearray) -> dict[str, Any]:
+    try:
+        reply: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise UpstreamInvalid from None
+    if isinstance(reply.get("error"), str):
+        raise Refused(500, reply["error"])
+    return reply
 
 
 def to_openai(replies: Sequence[Mapping[str, Any]], body: Body, *, model: str) -> dict[str, Any]:

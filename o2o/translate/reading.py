@@ -92,9 +92,11 @@ class Reading(ABC):
         if text:
             self._piece(text)
 
-    def note(self, entries: Sequence[dict[str, Any]] | None, *, about_content: bool) -> None:
+    def note(self, entries: Sequence[dict[str, Any]], content: str | None, thinking: str | None) -> None:
         """Take the log probabilities of a reply, before its text; only where they were asked for."""
-        self._entries.add(entries, about_content=about_content)
+        if thinking:
+            entries = _last(entries, content or "")
+        self._entries.add(entries, about_content=True)
 
     def call(self, raw: Mapping[str, Any]) -> None:
         """Take a call; those of a request that offers no tools are dropped: some parsers read calls all the same."""
@@ -170,6 +172,15 @@ class Reading(ABC):
         if form is not None and form.strict:
             raise ResponseFormatViolation
         self._notes.append("response_format")
+
+
+def _last(entries: Sequence[dict[str, Any]], text: str) -> Sequence[dict[str, Any]]:
+    """Return the last entries, those of `text`: what was thought comes first."""
+    length, at = 0, len(entries)
+    while at > 0 and length < len(text):
+        at -= 1
+        length += len(entries[at].get("token") or "")
+    return entries[at:]
 
 
 class Through(Reading):

@@ -17,7 +17,7 @@ import requests
 from o2o.upstream.exchange import Exchange, OllamaAdapter, map_exceptions
 from o2o.upstream.line import Line
 from o2o.upstream.ndjson import Reply
-from o2o.upstream.replies import Beat, Replies, Times, object_of, read_object, refusal
+from o2o.upstream.replies import Beat, Replies, Times, object_of, read_whole, refusal
 
 Path = Literal["chat", "generate"]
 _LOOKUP_TIMEOUT = 30.0
@@ -44,7 +44,7 @@ class Upstream(Protocol):
         patient: bool = False,
         beat: Beat | None = None,
     ) -> Batches: ...
-    def embed(self, payload: Mapping[str, Any], line: Line) -> Reply: ...
+    def embed(self, payload: Mapping[str, Any], line: Line) -> bytearray: ...
     def tags(self) -> Reply: ...
     def show(self, model: str) -> Reply: ...
     def ps(self) -> Reply: ...
@@ -91,10 +91,10 @@ class HTTPUpstream:
         exchange = self._exchange(path, payload, line)
         return Replies(exchange, self._times, patient, beat, self._clock)
 
-    def embed(self, payload: Mapping[str, Any], line: Line) -> Reply:
-        """POST /api/embed: one object with `embeddings` and `prompt_eval_count`."""
+    def embed(self, payload: Mapping[str, Any], line: Line) -> bytearray:
+        """POST /api/embed: the bytes of one object with `embeddings` and `prompt_eval_count`, not decoded."""
         exchange = self._exchange("embed", payload, line)
-        return read_object(exchange, self._times.first_byte, self._clock)
+        return read_whole(exchange, self._times.first_byte, self._clock)
 
     def tags(self) -> Reply:
         """GET /api/tags: the models there are."""

@@ -190,23 +190,27 @@ def _error_text(body: bytes) -> str | None:
     return text if isinstance(text, str) else None
 
 
-def read_object(exchange: Exchange, seconds: float, clock: Callable[[], float]) -> Reply:
-    """Read an answer that is one JSON object."""
+def read_whole(exchange: Exchange, seconds: float, clock: Callable[[], float]) -> bytearray:
+    """Return the whole body of an answer; raises what its status says if that is not 200."""
     until = clock() + seconds
-    pieces: list[bytes] = []
+    body = bytearray()
     try:
         exchange.open()
         while not exchange.reader.complete:
             data = exchange.read(until)
             if data is None:
                 raise UpstreamTimeout
-            pieces.append(data)
+            body += data
+        if exchange.reader.error is not None:
+            raise exchange.reader.error
     finally:
         exchange.close()
-    body = b"".join(pieces)
-    if exchange.reader.status != 200:
-        raise refusal(exchange.reader.status, exchange.reader.headers, body[:_MAX_ERROR])
-    return object_of(body)
+    reader = exchange.reader
+    if reader.status != 200:
+        raise refusal(reader.status, reader.headers, bytes(body[:_MAX_ERROR]))
+    if "json" not in reader.headers.get("content-type", "json"):
+        raise UpstreamInvalid
+    return body
 
 
 def object_of(body: bytes) -> Reply:

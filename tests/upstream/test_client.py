@@ -328,7 +328,7 @@ def test_lookups_give_objects_and_refusals() -> None:
         assert upstream.version() == {"path": "/api/version"}
         with pytest.raises(Refused):
             upstream.show("x")
-        assert upstream.embed({"model": "x"}, Line()) == {"path": "/api/embed"}
+        assert upstream.embed({"model": "x"}, Line()) == b'{"path":"/api/embed"}'
 
 
 @pytest.mark.parametrize("body", [b"[1]", b"nope", b""])
@@ -338,8 +338,6 @@ def test_a_lookup_that_gives_no_object_is_invalid(body: bytes) -> None:
         upstream = HTTPUpstream(server.url)
         with pytest.raises(UpstreamInvalid):
             upstream.tags()
-        with pytest.raises(UpstreamInvalid):
-            upstream.embed({}, Line())
 
 
 def test_an_embedding_that_does_not_come_times_out() -> None:
