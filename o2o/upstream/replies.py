@@ -53,6 +53,7 @@ class Replies:
         self._clock = clock
         self._splitter = Splitter()
         self._came = False
+        self._done = False
         self._good = False
 
     def __iter__(self) -> Iterator[list[Reply]]:
@@ -106,13 +107,14 @@ class Replies:
                 text = reply["error"]
                 raise Refused(500, text if isinstance(text, str) else str(text), midway=self._came)
             if reply.get("done"):
-                self._came = True
+                self._came = self._done = True
                 yield batch[: at + 1]
                 return
 
     def close(self) -> None:
         """Give the connection back, or end it if the answer was not read to the end."""
-        if self._came:
+        # Reading on in an answer that nobody wants could leave Ollama waiting for room to write into.
+        if self._done:
             self._exchange.drain()
         self._exchange.close()
 
