@@ -47,7 +47,7 @@ class Catalogue:
         self._digests: dict[str, str] = {}
         self._asked: set[str] = set()
         self._slots = threading.Semaphore(_AT_ONCE)
-        self._sent: set[str] = set()
+        self._sent: dict[str, int] = {}
         self._windows: tuple[float, dict[str, int]] = (float("-inf"), {})
         self._version: tuple[float, tuple[int, ...]] | None = None
 
@@ -95,13 +95,16 @@ class Catalogue:
         loaded = self.loaded_window(model)
         if wanted is None:
             # What Ollama chose by itself it will choose again; anything else came from here.
-            return None if loaded in AUTOMATIC else loaded
+            return None if loaded in AUTOMATIC and loaded != self._sent[key] else loaded
         return wanted if loaded is None else max(wanted, loaded)
 
-    def sent_window(self, model: str) -> None:
+    def sent_window(self, model: str, window: int) -> None:
         """Remember that a window was asked for: from now on this model keeps the largest."""
-        if len(self._sent) < _MOST:
-            self._sent.add(canonical(model))
+        key = canonical(model)
+        if key in self._sent or len(self._sent) < _MOST:
+            self._sent[key] = window
+            # It is loaded with it now, whatever the last look said.
+            self._windows[1][key] = max(window, self._windows[1].get(key, 0))
 
     def loaded_window(self, model: str) -> int | None:
         """Return the window that a model is loaded with at this moment; None if it is not, or nobody knows."""

@@ -206,7 +206,7 @@ def test_a_window_that_was_asked_for_stays_at_least_as_large(
 ) -> None:
     known, _, _ = catalogue()
     if sent:
-        known.sent_window("m")
+        known.sent_window("m", 8192)
     assert known.window("m", wanted) == window
 
 
@@ -215,7 +215,13 @@ def test_a_window_that_ollama_chose_by_itself_is_left_to_it() -> None:
         def ps(self) -> Reply:
             return {"models": [{"name": "m", "context_length": 4096}]}
 
-    known = Catalogue(Automatic())
-    known.sent_window("m")
+    clock = Clock()
+    known = Catalogue(Automatic(), clock=clock)
+    assert known.loaded_window("m") == 4096
+    known.sent_window("m", 8192)
+    assert known.window("m", None) == 8192
+    clock.now += 3
     assert known.window("m", None) is None
+    known.sent_window("m", 4096)
+    assert known.window("m", None) == 4096
     assert Catalogue(Counting()).window("unloaded", 512) == 512

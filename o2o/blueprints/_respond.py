@@ -107,8 +107,9 @@ class Reply:
 
     def _remember(self) -> None:
         services, target = self._services, self._resolved.target
-        if self._turns[0].num_ctx is not None:
-            services.catalogue.sent_window(target)
+        window = self._turns[0].num_ctx
+        if window is not None:
+            services.catalogue.sent_window(target, window)
         if any("roles_merged" in turn.warnings for turn in self._turns):
             services.merged.add(services.catalogue.digest(target) or target)
 

@@ -42,6 +42,7 @@ def blueprint(services: Services) -> Blueprint:
         )
         window = services.catalogue.window(resolved.target, sampling.options.get("num_ctx"))
         if window is not None:
+            sampling.kept = window if "num_ctx" not in sampling.options else None
             sampling.options["num_ctx"] = window
         turns = completions.turns(resolved, wanted, sampling, policy, facts)
 

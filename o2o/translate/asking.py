@@ -39,6 +39,8 @@ class Question:
     limit: int | None = None
     patient: bool = False
     ignored: list[str] = field(default_factory=list)
+    kept: int | None = None
+    """The window that is sent only because the model is loaded with it."""
 
     @property
     def offered(self) -> ToolPlan | None:
@@ -72,7 +74,10 @@ class Question:
 
     def with_window(self, window: int | None) -> Question:
         """Return the same question for another window."""
-        return self if window is None or window == self.num_ctx else self._with_option("num_ctx", window)
+        if window is None or window == self.num_ctx:
+            return self
+        made = self._with_option("num_ctx", window)
+        return made if self.num_ctx is not None else replace(made, kept=window)
 
     @property
     def num_ctx(self) -> int | None:

@@ -165,7 +165,9 @@ class ChatTurn:
         if self._grown:
             return False
         question = self.question
-        window = larger_window(refused, question.policy, question.facts, sent=self.num_ctx)
+        window = larger_window(
+            refused, question.policy, question.facts, sent=self.num_ctx, kept=question.kept
+        )
         if window is None:
             return False
         self._grown = True

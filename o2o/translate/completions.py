@@ -150,6 +150,7 @@ class CompletionTurn:
         index: int = 0,
         counted: bool = True,
         nothing: bool = False,
+        kept: int | None = None,
     ) -> None:
         self.index = index
         self.usage = Usage()
@@ -159,6 +160,7 @@ class CompletionTurn:
         """Whether this is the turn that counts the prompt of its siblings."""
         self._wanted = wanted
         self._nothing = nothing
+        self._kept = kept
         """No tokens are wanted: the prompt is only counted."""
         self._policy = policy
         self._facts = facts
@@ -226,7 +228,7 @@ class CompletionTurn:
         """Ask once more with a larger window where that helps; otherwise raise what the refusal means."""
         self.ask = None
         if not refused.midway and not self._grown:
-            window = larger_window(refused, self._policy, self._facts, sent=self.num_ctx)
+            window = larger_window(refused, self._policy, self._facts, sent=self.num_ctx, kept=self._kept)
             if window is not None:
                 self._grown = True
                 options = {**self._payload.get("options", {}), "num_ctx": window}
@@ -277,6 +279,7 @@ def turns(
                     index=number * wanted.best_of + k,
                     counted=k == 0,
                     nothing=sampling.limit == 0,
+                    kept=sampling.kept,
                 )
             )
     return made

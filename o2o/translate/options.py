@@ -60,6 +60,8 @@ class Sampling:
     keep_alive: float | str | None = None
     limit: int | None = None
     ignored: list[str] = field(default_factory=list)
+    kept: int | None = None
+    """The window that is sent only because the model is loaded with it."""
 
 
 @dataclass(frozen=True)

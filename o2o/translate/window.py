@@ -21,20 +21,25 @@ _ROOM = 1024
 """Tokens to leave for the answer."""
 
 
-def larger_window(refused: Refused, policy: Policy, facts: Facts | None, *, sent: int | None) -> int | None:
+def larger_window(
+    refused: Refused, policy: Policy, facts: Facts | None, *, sent: int | None, kept: int | None = None
+) -> int | None:
     """Return the window to try once more with, or None where growing is not wanted or would not help.
 
     `sent` is the window that was asked for, if one was: a caller's own is nobody else's to change. Without a
-    ceiling of the operator's only a window that Ollama chose by itself grows.
+    ceiling of the operator's only a window that Ollama chose by itself grows, or one that was grown here before:
+    `kept` is the window that was sent only because the model had it.
     """
     ceiling = policy.max_num_ctx
+    if sent == kept:
+        sent = None
     if ceiling == 0 or (sent is not None and (ceiling is None or sent != policy.num_ctx)):
         return None
     found = overflow(refused)
     if found is None or found.n_prompt_tokens is None or found.n_ctx is None:
         return None
     if ceiling is None:
-        if found.n_ctx not in AUTOMATIC:
+        if found.n_ctx not in AUTOMATIC and found.n_ctx != kept:
             return None
         ceiling = USUAL_CEILING
     if facts is not None and facts.context_length is not None:

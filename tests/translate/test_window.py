@@ -86,3 +86,10 @@ def test_an_answer_that_outgrew_its_window_is_noticed() -> None:
     assert not shifted(final, 512)
     assert shifted({**final, "eval_count": 13}, 512)
     assert not shifted({}, 1)
+
+
+def test_a_window_that_grew_here_grows_on() -> None:
+    refused = refusal(10000, 8192)
+    assert larger_window(refused, Policy(), None, sent=8192, kept=8192) == 16384
+    assert larger_window(refused, Policy(), None, sent=8192, kept=None) is None
+    assert larger_window(refused, Policy(max_num_ctx=0), None, sent=8192, kept=8192) is None
