@@ -62,7 +62,7 @@ def cut(replies: list[dict[str, Any]], places: list[int]) -> Batches:
     return [replies[a:b] for a, b in zip([0, *ends], [*ends, len(replies)], strict=True)]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(requests, policies, facts, answers())
 def test_an_answer_has_one_role_first_and_one_finish_last(
     request: dict[str, Any], policy: Policy, known: Facts | None, replies: list[dict[str, Any]]
@@ -77,7 +77,7 @@ def test_an_answer_has_one_role_first_and_one_finish_last(
         assert (choice["delta"] == {}) == (at in finishes)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(requests, policies, facts, answers())
 def test_calls_are_numbered_and_named_once(
     request: dict[str, Any], policy: Policy, known: Facts | None, replies: list[dict[str, Any]]
@@ -97,7 +97,7 @@ def test_calls_are_numbered_and_named_once(
         assert len(fragments) <= 2
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(requests, policies, facts, answers(), st.lists(st.integers(0, 9), max_size=4))
 def test_it_does_not_matter_in_which_batches_replies_come(
     request: dict[str, Any],
@@ -111,7 +111,7 @@ def test_it_does_not_matter_in_which_batches_replies_come(
     assert said(request, policy, known, [[reply] for reply in replies]) == one
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(requests, policies, facts, answers())
 def test_a_whole_answer_is_the_fold_of_the_stream(
     request: dict[str, Any], policy: Policy, known: Facts | None, replies: list[dict[str, Any]]
@@ -125,7 +125,7 @@ def test_a_whole_answer_is_the_fold_of_the_stream(
         assert fold(whole) == fold(streamed)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(requests, policies, facts, answers())
 def test_the_short_way_of_plain_text_is_the_long_way(
     request: dict[str, Any], policy: Policy, known: Facts | None, replies: list[dict[str, Any]]
@@ -134,7 +134,7 @@ def test_the_short_way_of_plain_text_is_the_long_way(
     assert said(request, policy, known, batches) == said(request, policy, known, batches, kind=LongWay)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(requests, policies, facts, answers())
 def test_log_probabilities_stand_only_beside_the_text_they_are_of(
     request: dict[str, Any], policy: Policy, known: Facts | None, replies: list[dict[str, Any]]
