@@ -193,7 +193,11 @@ def streamed(ticket: Ticket, run: Run, chunks: Chunks, headers: Callable[[], dic
     ticket.on_close(run.close)
     body = _Body(sse.stream(begun(run), chunks.render, chunks.end, ticket.failed), ticket)
     return Response(
-        body, 200, {**_STREAM_HEADERS, **headers()}, content_type="text/event-stream; charset=utf-8"
+        body,
+        200,
+        {**_STREAM_HEADERS, **headers()},
+        content_type="text/event-stream; charset=utf-8",
+        direct_passthrough=True,  # the pieces are bytes already
     )
 
 

@@ -73,34 +73,41 @@ class ChatTurn:
 
     def feed(self, replies: Sequence[dict[str, Any]]) -> list[Choice]:
         """Take a batch of replies; return the choices they give."""
-        reading, usage, logprobs = self._reading, self.usage, self.question.logprobs
+        reading, at = self._reading, 0
+        if replies and not reading.plain:  # what is first may only open the way
+            self._take(replies[0])
+            at = 1
         if reading.plain:
-            replies = self._say_plain(replies)
-        for reply in replies:
-            message = reply.get("message") or _NO_MESSAGE
-            content, thinking = texts(message, "content")
-            usage.count(thinking, content)
-            if logprobs:
-                reading.note(reply.get("logprobs") or (), content, thinking)
-            if thinking:
-                reading.think(thinking)
-            if content:
-                reading.content(content)
-            for call in message.get("tool_calls") or ():
-                reading.call(call)
-            if reply.get("done"):
-                self.final = reply
-            if reading.direct:
-                self._speaker.start()  # after each reply, so that it does not matter how they come
+            at = self._say_plain(replies, at)
+        for reply in replies[at:]:
+            self._take(reply)
         return self._speaker.take()
 
-    def _say_plain(self, replies: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
-        """Say the replies that are nothing but text, as far as they come first; return the others.
+    def _take(self, reply: dict[str, Any]) -> None:
+        reading = self._reading
+        message = reply.get("message") or _NO_MESSAGE
+        content, thinking = texts(message, "content")
+        self.usage.count(thinking, content)
+        if self.question.logprobs:
+            reading.note(reply.get("logprobs") or (), content, thinking)
+        if thinking:
+            reading.think(thinking)
+        if content:
+            reading.content(content)
+        for call in message.get("tool_calls") or ():
+            reading.call(call)
+        if reply.get("done"):
+            self.final = reply
+        if reading.direct:
+            self._speaker.start()  # after each reply, so that it does not matter how they come
+
+    def _say_plain(self, replies: Sequence[dict[str, Any]], at: int) -> int:
+        """Say the replies from `at` on that are nothing but text; return where the others begin.
 
         This is the short way of most tokens. It does what the long way does, which a law holds it to.
         """
         said: list[str] = []
-        for reply in replies:
+        for reply in replies[at:]:
             message = reply.get("message")
             if (
                 type(message) is not dict
@@ -115,7 +122,7 @@ class ChatTurn:
             said.append(text)
         self._speaker.pieces(said)
         self.usage.count_texts(len(said))
-        return replies[len(said) :]
+        return at + len(said)
 
     def close(self) -> list[Choice]:
         """Take the end of Ollama's answer; return the last choices, or set a new ask."""

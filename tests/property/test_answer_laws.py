@@ -22,10 +22,10 @@ Batches = list[list[dict[str, Any]]]
 
 
 class LongWay(ChatTurn):
-    """A turn without the short way for plain text."""
+    """A turn that takes the long way with every reply."""
 
-    def _say_plain(self, replies: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
-        return replies
+    def _say_plain(self, replies: Sequence[dict[str, Any]], at: int) -> int:
+        return at
 
 
 def said(
