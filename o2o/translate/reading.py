@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from o2o.errors import ResponseFormatViolation, ToolCallParseError
 from o2o.translate.asking import Question, Stage
+from o2o.translate.format import Format
 from o2o.translate.logprobs import Collector
 from o2o.translate.prefill import Prefill
 from o2o.translate.speaker import Speaker
@@ -157,7 +158,8 @@ class Reading(ABC):
     def _say_calls(self, calls: Sequence[Call]) -> None:
         plan = self._question.offered
         for call in calls:
-            if plan is None or plan.parallel or not self._speaker.calls:
+            assert plan is not None  # or there would be no calls
+            if plan.parallel or not self._speaker.calls:
                 self._speaker.call(call)
 
     def _check_swallowed(self, cut: bool, tokens: int) -> None:
@@ -167,9 +169,8 @@ class Reading(ABC):
         if "tools" in self._ask.payload and not cut and not seen and tokens >= _SWALLOWED:
             raise ToolCallParseError
 
-    def _violated(self) -> None:
-        form = self._question.format
-        if form is not None and form.strict:
+    def _violated(self, form: Format) -> None:
+        if form.strict:
             raise ResponseFormatViolation
         self._notes.append("response_format")
 
@@ -190,7 +191,7 @@ class Through(Reading):
 
     @property
     def plain(self) -> bool:
-        return not (self._quiet or self._thoughts or self._logprobs or self._prefill or self._rescue) and (
+        return not (self._quiet or self._logprobs or self._prefill or self._rescue) and (
             self._question.format is None and self._speaker.open
         )
 
@@ -231,7 +232,7 @@ class Through(Reading):
         form = self._question.format
         if form is not None and not cut and not self._speaker.calls:
             if form.violation("".join(self._text)) is not None:
-                self._violated()
+                self._violated(form)
 
 
 class _Held(Reading):
@@ -267,7 +268,7 @@ class Checked(_Held):
         if not cut and not self._calls and form.violation(self._answer()) is not None:
             if not self._ask.last:
                 return self._ask._replace(last=True)
-            self._violated()
+            self._violated(form)
         self._say_all()
         return None
 
@@ -279,7 +280,7 @@ class ToolsFirst(_Held):
         form = self._question.format
         assert form is not None
         answer = self._answer()
-        if self._calls or cut or (answer and form.violation(answer) is None):
+        if self._calls or cut or form.violation(answer) is None:
             self._say_all()
             return None
         if not answer:

@@ -121,21 +121,41 @@ def test_thinking_without_an_answer_is_no_answer_where_thinking_was_wanted() -> 
 # --- calls
 
 
-def test_a_form_that_a_call_takes_the_place_of_is_not_checked() -> None:
-    body = {**BODY, "tools": TOOLS, "response_format": FORM}
-    [turn] = chat_turns(body, Policy())
-    turn.feed(replies("It is 1.", {"done": "stop"}))
-    turn.close()
-    choices = turn.feed(replies({"calls": [["f", {}]]}, {"done": "stop"})) + turn.close()
-    assert choices[-1]["finish_reason"] == "tool_calls"
-    assert turn.warnings == []
-
-
 def test_a_leaked_call_stays_text_where_the_operator_wants_that() -> None:
     [turn] = chat_turns({**BODY, "tools": TOOLS}, Policy(tool_rescue=False))
     text = '<tool_call>{"name": "f", "arguments": {}}</tool_call>'
     choices = turn.feed(replies(text, {"done": "stop"})) + turn.close()
     assert said(choices)["content"] == text
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_call_in_the_second_of_two_steps_is_one(whole: bool) -> None:
+    [turn] = chat_turns({**BODY, "tools": TOOLS, "response_format": FORM}, Policy(), whole=whole)
+    turn.feed(replies("It is 1.", {"done": "stop"}))
+    turn.close()
+    choices = turn.feed(replies("So:", {"calls": [["f", {}]]}, {"done": "stop"})) + turn.close()
+    assert turn.ask is None
+    assert said(choices)["content"] == "So:"
+    assert choices[-1]["finish_reason"] == "tool_calls"
+    assert turn.warnings == []
+
+
+def test_a_beginning_that_was_not_repeated_may_be_the_beginning_of_a_call() -> None:
+    messages = [
+        *BODY["messages"],
+        {"role": "assistant", "content": '<tool_call>{"name": "f", "arguments": {}}!'},
+    ]
+    [turn] = chat_turns({**BODY, "messages": messages, "tools": TOOLS}, Policy())
+    turn.feed(replies('<tool_call>{"name": "f", "arguments": {}}', {"done": "stop"}))
+    assert turn.close()[-1]["finish_reason"] == "tool_calls"
+
+
+def test_a_call_that_was_only_thought_of_is_shown_when_it_is_asked_for_again() -> None:
+    [turn] = chat_turns({**BODY, "tools": TOOLS, "tool_choice": "required"}, Policy())
+    turn.feed(replies({"thinking": "I could call f."}, {"done": "stop"}))
+    turn.close()
+    assert turn.ask is not None
+    assert turn.ask.payload["messages"][-2] == {"role": "assistant", "content": "I could call f."}
 
 
 def test_nothing_at_all_is_no_call_and_is_asked_again_as_it_was() -> None:
