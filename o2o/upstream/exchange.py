@@ -15,10 +15,11 @@ from __future__ import annotations
 import _socket
 import socket
 import ssl
+import struct
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from requests import PreparedRequest
@@ -87,6 +88,12 @@ def _is_quiet(sock: Any) -> bool:
     except OSError:
         pass
     return False
+
+
+def _be_rude(sock: Any) -> None:
+    """Let closing reset the connection: who is blocked in writing to it does not notice a polite end for long."""
+    with suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 class _Pool(_Lending, HTTPConnectionPool):
@@ -229,8 +236,10 @@ class Exchange:
         self._line.detach(self._sock)
         if self.reader.complete and self.reader.keep_alive and self._line.reason is None:
             self._pool.take_back(connection)
-        else:
-            connection.close()
+            return
+        if not self.reader.complete and self._sock is not None:
+            _be_rude(self._sock)
+        connection.close()
 
     def drain(self) -> None:
         """Read the end of an answer that is complete in itself, so that the connection can be kept."""
