@@ -20,7 +20,7 @@ from o2o.upstream.ndjson import Reply
 from o2o.upstream.replies import Beat, Replies, Times, object_of, read_whole, refusal
 
 Path = Literal["chat", "generate"]
-_LOOKUP_TIMEOUT = 30.0
+_LOOKUP_TIMEOUT = 10.0
 """Seconds for tags, show, ps and version, which Ollama answers at once, also while it generates."""
 _encode = msgspec.json.Encoder().encode
 

@@ -24,16 +24,17 @@ from typing import Any
 
 from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
+from requests.exceptions import ReadTimeout
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
-from o2o.errors import O2OError, UpstreamBroken, UpstreamTruncated, UpstreamUnavailable
+from o2o.errors import O2OError, UpstreamBroken, UpstreamTimeout, UpstreamTruncated, UpstreamUnavailable
 from o2o.upstream.http1 import ResponseReader
 from o2o.upstream.line import Line
 from o2o.upstream.waiting import Waiting, wait_for
 
-READ_SIZE = 64 * 1024
+READ_SIZE = 8 * 1024
 _DRAIN = 0.1
 """Seconds that the end of a finished answer is waited for, so that its connection can be kept."""
 
@@ -130,6 +131,8 @@ def map_exceptions() -> Iterator[None]:
     """Turn what `requests` raises in a short look-up into our errors."""
     try:
         yield
+    except ReadTimeout as error:
+        raise UpstreamTimeout from error
     except _FAILURES as error:
         raise UpstreamUnavailable from error
 

@@ -357,6 +357,15 @@ def test_lookups_give_objects_and_refusals() -> None:
         assert upstream.embed({"model": "x"}, Line()) == b'{"path":"/api/embed"}'
 
 
+def test_a_lookup_that_is_not_answered_times_out() -> None:
+    def serve(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        connection.recv(1)
+
+    with RawServer(serve) as server, pytest.raises(UpstreamTimeout):
+        HTTPUpstream(server.url, times=Times(first_byte=0.1)).show("m")
+
+
 @pytest.mark.parametrize("body", [b"[1]", b"nope", b""])
 def test_a_lookup_that_gives_no_object_is_invalid(body: bytes) -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
