@@ -7,6 +7,7 @@ them import late; they run in the master, which never serves.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from math import ceil

@@ -34,7 +34,11 @@ from o2o.upstream.http1 import ResponseReader
 from o2o.upstream.line import Line
 from o2o.upstream.waiting import Waiting, wait_for
 
-READ_SIZE = 8 * 1024
+READ_SIZE = 16 * 1024
+"""Bytes at a time: as many as there are tokens for in a processor's nearest cache, since all of a read are translated
+at once; four times as much costs half as much again for each token."""
+WHOLE_READ_SIZE = 256 * 1024
+"""Bytes at a time where they are only collected."""
 _DRAIN = 0.1
 """Seconds that the end of a finished answer is waited for, so that its connection can be kept."""
 
@@ -192,8 +196,10 @@ class Exchange:
             self._line.check()
             raise UpstreamUnavailable from error
 
-    def read(self, until: float) -> bytes | None:
+    def read(self, until: float, size: int = READ_SIZE) -> bytes | None:
         """Return body bytes (b"" when there are none in what came), or None at `until` on the monotonic clock.
+
+        At most `size` bytes are taken from the socket.
 
         Raises UpstreamTruncated when the answer ends too early, UpstreamBroken on a reset, UpstreamInvalid for
         what is no HTTP.
@@ -206,7 +212,7 @@ class Exchange:
                 if not self._readable(until):
                     line.check()
                     return None
-                data: bytes = self._sock.recv(READ_SIZE)
+                data: bytes = self._sock.recv(size)
             except _NOTHING_YET:
                 continue
             except _FAILURES as error:

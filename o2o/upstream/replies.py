@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from o2o.errors import Refused, UpstreamInvalid, UpstreamTimeout, UpstreamTruncated
-from o2o.upstream.exchange import Exchange
+from o2o.upstream.exchange import WHOLE_READ_SIZE, Exchange
 from o2o.upstream.ndjson import Reply, Splitter
 
 _MAX_ERROR = 64 * 1024
@@ -199,7 +199,7 @@ def read_whole(exchange: Exchange, seconds: float, clock: Callable[[], float]) -
     try:
         exchange.open()
         while not exchange.reader.complete:
-            data = exchange.read(until)
+            data = exchange.read(until, WHOLE_READ_SIZE)
             if data is None:
                 raise UpstreamTimeout
             body += data
