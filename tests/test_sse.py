@@ -20,10 +20,15 @@ def _run(
     return last or []
 
 
-def _stream(*items: Choices | None | BaseException, last: Choices | None = None) -> tuple[list[bytes], list[Any]]:
+def _stream(
+    *items: Choices | None | BaseException, last: Choices | None = None
+) -> tuple[list[bytes], list[Any]]:
     failures: list[Any] = []
     events = sse.stream(
-        _run(*items, last=last), lambda choices: b"".join(map(sse.encode, choices)), lambda: b"", failures.append
+        _run(*items, last=last),
+        lambda choices: b"".join(map(sse.encode, choices)),
+        lambda: b"",
+        failures.append,
     )
     return list(events), failures
 
