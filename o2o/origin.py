@@ -26,6 +26,9 @@ _LOCAL_SUFFIXES = (".localhost", ".local", ".lan", ".home.arpa", ".internal")
 
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,2000}")
 
+# What a page may read beside what browsers always show.
+_EXPOSED = "X-Request-ID, x-o2o-ignored, x-o2o-warning, x-o2o-num-ctx"
+
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -73,7 +76,7 @@ class Origins:
         allowed = {
             "Vary": "Origin",
             "Access-Control-Allow-Origin": origin,
-            "Access-Control-Expose-Headers": "X-Request-ID",
+            "Access-Control-Expose-Headers": _EXPOSED,
         }
         if headers.get("Access-Control-Request-Method", ""):
             allowed |= _preflight(headers)

@@ -246,8 +246,9 @@ def ollama() -> Iterator[FakeOllama]:
         yield fake
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def client(ollama: FakeOllama) -> FlaskClient:
+    """Return a client of an app of its own: what a request did to a window, the app would remember."""
     app = create_app(replace(Settings(), ollama_api_base_url=ollama.url))
     return app.test_client()
 
@@ -352,6 +353,7 @@ def test_a_field_of_the_responses_api_does_what_its_row_says(
         "text": {"format": {"type": "json_schema", "name": "n", "schema": SCHEMA}},
         "max_output_tokens": 3,
         "reasoning": {"effort": "none"},
+        "truncation": "auto",
         "include": ["reasoning.encrypted_content"],
     }
     [name] = quoted(row[0])
@@ -396,6 +398,24 @@ def test_the_endpoints_are_those_that_are_served() -> None:
 def test_every_prefix_is_named() -> None:
     for prefix in filter(None, PREFIXES):
         assert f"`{prefix.replace('<path:deployment>', '{deployment}')}`" in PAGE
+
+
+@pytest.mark.parametrize("behind", ["", "/messages"])
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_completions_are_not_kept(client: FlaskClient, method: str, behind: str) -> None:
+    response = client.open(f"{PATHS['chat']}/chatcmpl-1{behind}", method=method)
+    assert (response.status_code, response.headers["x-should-retry"]) == (404, "false")
+    assert response.get_json()["error"]["code"] == "unsupported_endpoint"
+    assert f"`/v1/chat/completions/{{id}}{behind}`" in PAGE
+    assert client.get(PATHS["chat"]).status_code == 405
+
+
+def test_every_header_of_o2os_own_may_be_read_by_pages(client: FlaskClient) -> None:
+    exposed = client.get("/v1", headers={"Origin": "http://localhost"}).headers[
+        "Access-Control-Expose-Headers"
+    ]
+    told = {name for row in rows("Response headers") for name in quoted(row[0]) if name.startswith("x-o2o")}
+    assert set(exposed.split(", ")) == told | {"X-Request-ID"}
 
 
 def test_what_is_not_there_answers_so(client: FlaskClient) -> None:

@@ -189,11 +189,11 @@ def test_a_machine_without_a_name_does_not_open_everything() -> None:
     assert isinstance(nameless.judge("https://evil.example", "localhost"), Forbidden)
 
 
-def test_an_answer_never_allows_credentials_and_shows_the_request_id() -> None:
+def test_an_answer_never_allows_credentials_and_shows_its_own_headers() -> None:
     assert _origins().cors("http://localhost:3000", {}) == {
         "Vary": "Origin",
         "Access-Control-Allow-Origin": "http://localhost:3000",
-        "Access-Control-Expose-Headers": "X-Request-ID",
+        "Access-Control-Expose-Headers": "X-Request-ID, x-o2o-ignored, x-o2o-warning, x-o2o-num-ctx",
     }
 
 

@@ -58,6 +58,8 @@ def blueprint(services: Services) -> Blueprint:
         _answer.admit(services, ticket)
         for _ in run(turn, services.upstream, ticket.line):
             pass
+        if turn.num_ctx is not None:
+            services.catalogue.sent_window(resolved.target, turn.num_ctx)
         headers = _answer.headers(question.ignored + ignored, (), turn.num_ctx)
         return _answer.as_json(
             {"object": "chat.completion.input_tokens", "input_tokens": turn.tokens}, headers=headers
@@ -67,7 +69,8 @@ def blueprint(services: Services) -> Blueprint:
         ticket, raw = _answer.open_request(services)
         dropped: list[str] = []
         if responses_shape.is_responses_shape(raw):
-            raw, dropped = responses_shape.to_chat_body(raw)
+            raw, dropped = responses_shape.to_chat_body(check_chat(raw))
+            asking.refuse_ignored(dropped, policy)
         body = check_chat(raw)
         return ticket, body, dropped + asking.unknown(body, known, policy)
 

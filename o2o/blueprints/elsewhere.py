@@ -10,12 +10,18 @@ _FAMILIES = (
     "assistants audio batches chatkit containers conversations evals files fine_tuning images moderations"
     " organization realtime responses skills threads uploads vector_stores videos"
 ).split()
+_STORED = re.compile(r"chat/completions/(?!input_tokens/?$)[^/]+(?:/messages)?/?")
 _PREFIX = re.compile(r"^/(?:(?:openai/v1|api/v1|v1/v1|v1|openai/deployments/[^/]+|openai)/)?")
 
 
 def unsupported(path: str) -> UnsupportedEndpoint | None:
     """Return the error for an endpoint that exists, but not here; None for any other path."""
-    family = _PREFIX.sub("", path).split("/")[0]
+    below = _PREFIX.sub("", path)
+    family = below.split("/")[0]
+    if _STORED.fullmatch(below):
+        return UnsupportedEndpoint(
+            f"This server keeps no completions, so there is nothing at {clip(path)}; 'store' has no effect."
+        )
     if family in _FAMILIES:
         return UnsupportedEndpoint(f"This server does not implement {clip(path)}.")
     if family == "messages":

@@ -51,6 +51,8 @@ def blueprint(services: Services) -> Blueprint:
             facts=facts,
             num_ctx_header=_answer.num_ctx_header(request.headers.get("x-o2o-num-ctx")),
         )
+        asking.refuse_ignored(question.ignored, policy)
+        question = question.with_window(services.catalogue.window(resolved.target, question.num_ctx))
         _answer.admit(services, ticket)
         replies: list[bytearray] = []
         for number, payload in enumerate(question.payloads):
@@ -63,7 +65,9 @@ def blueprint(services: Services) -> Blueprint:
         except Refused as refused:
             raise _error(refused, resolved, 0) from refused
         ticket.usage = answer.usage
-        headers = _answer.headers(question.ignored + unknown, (), None)
+        if question.num_ctx is not None:
+            services.catalogue.sent_window(resolved.target, question.num_ctx)
+        headers = _answer.headers(question.ignored + unknown, (), question.num_ctx)
         if not answer.lazy:
             whole = b"".join(_unhurried(answer.parts))
             return Response(whole, headers=headers, mimetype="application/json")

@@ -62,7 +62,7 @@ class Question:
         assert self.tools is not None
         if not text:
             return payload
-        problem = f"Its arguments were wrong: {wrong}" if wrong else "It was not a call of one of the tools."
+        problem = f"Its arguments were wrong: {wrong}." if wrong else "It was not a call of one of the tools."
         told = f"{problem} {tools.nudge(self.tools)}"
         said = [{"role": "assistant", "content": text}, {"role": "user", "content": told}]
         return {**payload, "messages": [*payload["messages"], *said]}

@@ -10,7 +10,7 @@ import base64
 import math
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import msgspec
@@ -34,6 +34,21 @@ class Question:
 
     payloads: list[dict[str, Any]]
     ignored: list[str]
+
+    @property
+    def num_ctx(self) -> int | None:
+        """The window that is asked for, if one is."""
+        window: int | None = self.payloads[0].get("options", {}).get("num_ctx")
+        return window
+
+    def with_window(self, window: int | None) -> Question:
+        """Return the same question for another window."""
+        if window is None or window == self.num_ctx:
+            return self
+        payloads = [
+            {**one, "options": {**one.get("options", {}), "num_ctx": window}} for one in self.payloads
+        ]
+        return replace(self, payloads=payloads)
 
 
 def to_ollama(

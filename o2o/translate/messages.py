@@ -131,7 +131,7 @@ class _Reader:
         # Some of Ollama's renderers need the tool's name, which OpenAI's results do not have.
         call = message.get("tool_call_id")
         name = self._names.get(call) if isinstance(call, str) else None
-        name = name or message.get("name")
+        name = name or message.get("tool_name") or message.get("name")
         if name:
             done["tool_name"] = name
         if call:
@@ -159,8 +159,10 @@ class _Reader:
     def _part(self, part: Mapping[str, Any], place: str) -> tuple[str, str | None]:
         """Return the text of a part and what it attaches."""
         kind = part.get("type")
-        if kind in ("text", "refusal"):
-            return part[kind], None
+        if kind in ("text", "input_text"):
+            return part["text"], None
+        if kind == "refusal":
+            return part["refusal"], None
         if kind == "image_url":
             url, where = part["image_url"], f"{place}.image_url"
             if not isinstance(url, str):

@@ -41,6 +41,7 @@ _ABOUT_THE_MODEL = frozenset(
         "json_schema",
         "guided_json",
         "guided_choice",
+        "guided_regex",
         "structured_outputs",
         "tools",
         "functions",

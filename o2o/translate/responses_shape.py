@@ -2,7 +2,8 @@
 
 Cursor does that: `input` instead of `messages`, flat tools, `text.format`, `max_output_tokens`. What has no
 meaning in chat (reasoning items, hosted tools) is dropped and listed; what is malformed is passed on as it is, so
-that validation can say what is wrong with it.
+that validation can say what is wrong with it. What stands for something that was said or stored before is refused,
+since nothing is kept here and the model would answer without it.
 """
 
 from __future__ import annotations
@@ -10,8 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from o2o.errors import BadRequest
+
 _TEXTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
-_READ = ("input", "instructions", "tools", "tool_choice", "text", "max_output_tokens", "reasoning", "include")
+_READ = frozenset(
+    "input instructions tools tool_choice text max_output_tokens reasoning include truncation".split()
+)
+_KEPT_ELSEWHERE = ("previous_response_id", "conversation", "prompt")
+_LOGPROBS = "message.output_text.logprobs"
 
 
 class Shaped(NamedTuple):
@@ -27,7 +34,10 @@ def is_responses_shape(body: Any) -> bool:
 
 
 def to_chat_body(body: Mapping[str, Any]) -> Shaped:
-    """Return the chat body that means the same."""
+    """Return the chat body that means the same; raises BadRequest where a part of it is not in the body."""
+    for name in _KEPT_ELSEWHERE:
+        if body.get(name) is not None:
+            raise _not_here(name)
     dropped: list[str] = []
     chat = {name: value for name, value in body.items() if name not in _READ}
     chat["messages"] = _messages(body, dropped)
@@ -46,9 +56,28 @@ def to_chat_body(body: Mapping[str, Any]) -> Shaped:
             chat["response_format"] = form
         if text.get("verbosity") is not None:
             chat["verbosity"] = text["verbosity"]
-    if body.get("include"):
-        dropped.append("include")
+    if body.get("truncation") is not None:
+        chat["truncate"] = body["truncation"] == "auto"
+    _include(body.get("include"), chat, dropped)
     return Shaped(chat, dropped)
+
+
+def _include(wanted: Any, chat: dict[str, Any], dropped: list[str]) -> None:
+    """Read what the answer is to carry; of that, chat has log probabilities only."""
+    names = wanted if isinstance(wanted, list) else []
+    if _LOGPROBS in names or chat.get("top_logprobs"):
+        chat["logprobs"] = True
+    if any(name != _LOGPROBS for name in names):
+        dropped.append("include")
+
+
+def _not_here(param: str) -> BadRequest:
+    return BadRequest(
+        f"Unsupported parameter: '{param}' is not supported. This server keeps nothing between requests: send "
+        "the whole conversation as 'input'.",
+        code="unsupported_parameter",
+        param=param,
+    )
 
 
 def _messages(body: Mapping[str, Any], dropped: list[str]) -> list[Any]:
@@ -60,6 +89,8 @@ def _messages(body: Mapping[str, Any], dropped: list[str]) -> list[Any]:
         return [*messages, {"role": "user", "content": given}]
     for at, item in enumerate(given if isinstance(given, list) else [given]):
         kind = item.get("type", "message") if isinstance(item, Mapping) else "message"
+        if kind == "item_reference":
+            raise _not_here(f"input[{at}]")
         read = _ITEMS.get(kind)
         if read is None:
             dropped.append(f"input.{at}")

@@ -18,6 +18,11 @@ from tests.blueprints.calling import check_envelope, scripted
         ("POST", "/openai/v1/moderations"),
         ("POST", "/openai/deployments/gpt-4o/images/generations"),
         ("DELETE", "/api/v1/vector_stores/x"),
+        ("GET", "/v1/chat/completions/chatcmpl-1"),
+        ("POST", "/openai/v1/chat/completions/chatcmpl-1"),
+        ("DELETE", "/chat/completions/chatcmpl-1"),
+        ("GET", "/v1/chat/completions/chatcmpl-1/messages"),
+        ("GET", "/openai/deployments/m/chat/completions/chatcmpl-1/messages"),
     ],
 )
 def test_an_endpoint_of_openais_that_is_not_here_is_told_as_such(method: str, path: str) -> None:
@@ -34,6 +39,12 @@ def test_anthropics_api_is_pointed_to_where_ollama_has_it(path: str) -> None:
     error = check_envelope(scripted().call("POST", path).get_json())
     assert error["code"] == "unsupported_endpoint"
     assert "Anthropic" in error["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/chat/completions/input_tokens"])
+def test_what_is_there_is_only_asked_in_the_wrong_way(path: str) -> None:
+    response = scripted().call("GET", path)
+    assert (response.status_code, response.headers["Allow"]) == (405, "OPTIONS, POST")
 
 
 @pytest.mark.parametrize("path", ["/v2/chat/completions", "/nothing", "/v1/chat", "/v1/chat/completions/x/y"])

@@ -121,11 +121,13 @@ def test_a_preflight_of_a_local_page_is_granted_all_the_headers_of_the_sdk(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_page_may_read_the_answer_and_its_request_id(server: Server, stream: bool) -> None:
-    answer = chat(server, {"Origin": "http://localhost:3000"}, stream=stream)
+def test_a_page_may_read_the_answer_and_what_its_headers_tell(server: Server, stream: bool) -> None:
+    answer = chat(server, {"Origin": "http://localhost:3000"}, stream=stream, store=True, num_ctx=4096)
     assert answer.status == 200
     assert answer.headers["access-control-allow-origin"] == "http://localhost:3000"
-    assert answer.headers["access-control-expose-headers"].lower() == "x-request-id"
+    exposed = answer.headers["access-control-expose-headers"].lower().split(", ")
+    assert [name for name in exposed if name.startswith("x-")] == exposed
+    assert {name for name in answer.headers if name.startswith("x-o2o")} | {"x-request-id"} <= set(exposed)
     assert "origin" in answer.headers["vary"].lower()
 
 

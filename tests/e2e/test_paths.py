@@ -114,6 +114,10 @@ def test_azures_newer_client_uses_the_plain_prefix(server: Server) -> None:
 
 
 ABSENT = [
+    ("GET", "/v1/chat/completions/chatcmpl-1"),
+    ("POST", "/v1/chat/completions/chatcmpl-1"),
+    ("DELETE", "/v1/chat/completions/chatcmpl-1"),
+    ("GET", "/v1/chat/completions/chatcmpl-1/messages"),
     ("POST", "/v1/moderations"),
     ("POST", "/v1/images/generations"),
     ("POST", "/v1/images/edits"),

@@ -145,7 +145,10 @@ def test_a_second_try_says_what_was_wrong() -> None:
     wrong = made.corrected(made.payload, '{"name": "f"}', "x is missing")
     assert wrong["messages"][:-2] == made.payload["messages"]
     assert wrong["messages"][-2] == {"role": "assistant", "content": '{"name": "f"}'}
-    assert "x is missing" in wrong["messages"][-1]["content"]
+    said = wrong["messages"][-1]["content"]
+    assert said.startswith("Its arguments were wrong: x is missing. Call the function `f` now.")
+    other = made.corrected(made.payload, "no call", None)["messages"][-1]["content"]
+    assert other.startswith("It was not a call of one of the tools. Call the function")
     assert made.corrected(made.payload, "", None) == made.payload
 
 

@@ -72,6 +72,7 @@ def test_a_message_without_content_is_an_empty_text(message: dict[str, Any]) -> 
 
 def test_text_parts_are_put_together_as_they_are() -> None:
     assert one(user(text("Hello, "), text("world"), text("")))["content"] == "Hello, world"
+    assert one(user(text("Hello, "), {"type": "input_text", "text": "you"}))["content"] == "Hello, you"
     parts = [text("I "), {"type": "refusal", "refusal": "won't."}]
     assert one({"role": "assistant", "content": parts})["content"] == "I won't."
     assert one({"role": "tool", "content": [text("18 "), text("C")]}) == {"role": "tool", "content": "18 C"}
@@ -186,6 +187,7 @@ def test_calls_and_their_results_are_tied_by_name() -> None:
         {"role": "tool", "tool_call_id": "call_9", "content": "nine"},
         {"role": "tool", "tool_call_id": "call_9", "content": "nine", "name": "c"},
         {"role": "tool", "content": "whose?"},
+        {"role": "tool", "tool_name": "d", "content": "ten", "name": "e"},
     ]
     assert to_ollama(messages)[1:] == [
         {
@@ -201,6 +203,7 @@ def test_calls_and_their_results_are_tied_by_name() -> None:
         {"role": "tool", "content": "nine", "tool_call_id": "call_9"},
         {"role": "tool", "content": "nine", "tool_name": "c", "tool_call_id": "call_9"},
         {"role": "tool", "content": "whose?"},
+        {"role": "tool", "content": "ten", "tool_name": "d"},
     ]
 
 

@@ -320,6 +320,7 @@ def test_only_what_concerns_the_loaded_model_goes_to_an_endpoint_that_generates_
         ({"options": {"stop": ["x"]}}, None),
         ({"reasoning_effort": "low"}, None),
         ({"think": False}, None),
+        ({"guided_regex": "[a-z]"}, None),
         ({"response_format": {"type": "json_object"}}, None),
         ({"tools": [{}]}, None),
         ({"messages": [{"content": [{"type": "text"}, {"type": "input_audio"}]}]}, None),

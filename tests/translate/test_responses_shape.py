@@ -28,7 +28,7 @@ CURSOR: dict[str, Any] = {
             "call_id": "call_2",
             "output": [{"type": "input_text", "text": "ok"}],
         },
-        {"type": "item_reference", "id": "x"},
+        {"type": "computer_call", "id": "x"},
     ],
     "tools": [
         {
@@ -90,6 +90,38 @@ def test_cursors_body_becomes_a_chat_body_that_is_valid() -> None:
     assert body["stream"] is True
     assert "include" not in body
     assert "input" not in body
+
+
+@pytest.mark.parametrize(
+    ("part", "param"),
+    [
+        ({"previous_response_id": "resp_1"}, "previous_response_id"),
+        ({"conversation": {"id": "conv_1"}}, "conversation"),
+        ({"prompt": {"id": "pmpt_1"}}, "prompt"),
+        ({"input": ["x", {"type": "item_reference", "id": "msg_1"}]}, "input[1]"),
+    ],
+)
+def test_what_stands_for_something_kept_is_refused_since_the_model_would_not_see_it(
+    part: dict[str, Any], param: str
+) -> None:
+    with pytest.raises(BadRequest) as caught:
+        to_chat_body({"model": "m", "input": "and then?", **part})
+    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", param)
+    to_chat_body({"model": "m", "input": "x", "previous_response_id": None, "conversation": None})
+
+
+@pytest.mark.parametrize(("word", "truncate"), [("auto", True), ("disabled", False)])
+def test_truncation_is_ollamas_truncate(word: str, truncate: bool) -> None:
+    assert to_chat_body({"input": "x", "truncation": word}).body["truncate"] is truncate
+    assert "truncate" not in to_chat_body({"input": "x", "truncation": None}).body
+
+
+def test_log_probabilities_are_wished_for_by_including_them_or_by_their_number() -> None:
+    body, dropped = to_chat_body({"input": "x", "include": ["message.output_text.logprobs"]})
+    assert (body["logprobs"], dropped) == (True, [])
+    body, dropped = to_chat_body({"input": "x", "top_logprobs": 2, "include": ["web_search_call.results"]})
+    assert (body["logprobs"], body["top_logprobs"], dropped) == (True, 2, ["include"])
+    assert "logprobs" not in to_chat_body({"input": "x", "top_logprobs": 0}).body
 
 
 def test_a_string_is_what_the_user_says() -> None:
