@@ -211,6 +211,19 @@ def _endless(answer: Answer) -> None:
         answer.wait(0.05)
 
 
+STEADY = " ".join(str(number) for number in range(20)) + " "
+
+
+@_fault("steady")
+def _steady(answer: Answer) -> None:
+    """Say twenty words in two seconds, and end well."""
+    for number in range(20):
+        answer.say(f"{number} ")
+        answer.wait(0.1)
+    answer.done(20)
+    answer.end()
+
+
 @_fault("reset", "reset-late")
 def _reset(answer: Answer) -> None:
     answer.raw(b"")
