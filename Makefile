@@ -34,6 +34,7 @@ test: $(VENV)/.dev-ready ## Lint, types, layers and tests with coverage; needs n
 	@$(call timed,mypy,$(BIN)/mypy)
 	@$(call timed,import-linter,$(BIN)/lint-imports --config setup.cfg --no-cache)
 	@$(call timed,pytest,rm -f .coverage .coverage.* && $(BIN)/coverage run -m pytest -q --durations=10)
+	@$(call timed,the plain ways,TEST_PLAIN=1 $(BIN)/python -m pytest -q tests/e2e)
 	@$(call timed,coverage,$(BIN)/coverage combine -q && $(BIN)/coverage report)
 
 check: $(VENV)/.run-ready ## Ask whether Ollama, its models and the settings are in order

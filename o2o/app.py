@@ -43,13 +43,16 @@ class _App(Flask):
         return func
 
 
-def create_app(settings: Settings, upstream: Upstream | None = None) -> Flask:
-    """Return an app of its own for these settings; nothing is shared between two of them but the watcher."""
+def create_app(settings: Settings, upstream: Upstream | None = None, *, short_ways: bool = True) -> Flask:
+    """Return an app of its own for these settings; nothing is shared between two of them but the watcher.
+
+    `short_ways` is for tests: without them every answer is made the plain way, slower and the same.
+    """
     configure(settings.log_level)
     compile_all()
     app = _App("o2o", static_folder=None)
     app.url_map.strict_slashes = False
-    services = make_services(settings, upstream or make_upstream(settings))
+    services = make_services(settings, upstream or make_upstream(settings, short_ways), short_ways)
     app.extensions["o2o"] = services
     _guard(app, settings)
     _finish(app)
@@ -63,7 +66,7 @@ def create_app(settings: Settings, upstream: Upstream | None = None) -> Flask:
     return app
 
 
-def make_upstream(settings: Settings) -> HTTPUpstream:
+def make_upstream(settings: Settings, short_ways: bool = True) -> HTTPUpstream:
     """Return the Ollama that the settings name."""
     return HTTPUpstream(
         settings.ollama_api_base_url,
@@ -71,6 +74,7 @@ def make_upstream(settings: Settings) -> HTTPUpstream:
         ca=settings.upstream_ca,
         times=Times(settings.connect_timeout, settings.first_byte_timeout, settings.stall_timeout),
         pool_size=2 * settings.max_in_flight,
+        short_ways=short_ways,
     )
 
 
@@ -102,7 +106,7 @@ def make_policy(settings: Settings) -> Policy:
     )
 
 
-def make_services(settings: Settings, upstream: Upstream) -> Services:
+def make_services(settings: Settings, upstream: Upstream, short_ways: bool = True) -> Services:
     """Return what the views work with."""
     return Services(
         upstream=upstream,
@@ -112,6 +116,7 @@ def make_services(settings: Settings, upstream: Upstream) -> Services:
         limits=Limits(settings.max_body_bytes, settings.body_timeout, settings.deadline),
         beat=Beat(settings.heartbeat_after, settings.heartbeat_interval),
         pictures=Pictures() if settings.fetch_images else None,
+        short_ways=short_ways,
         merged=set(),
     )
 

@@ -101,6 +101,8 @@ class Catalogue:
     def sent_window(self, model: str, window: int) -> None:
         """Remember that a window was asked for: from now on this model keeps the largest."""
         key = canonical(model)
+        if key not in self._sent and window in AUTOMATIC and self._windows[1].get(key) == window:
+            return  # it had this window before, most likely by Ollama's own choice
         if key in self._sent or len(self._sent) < _MOST:
             self._sent[key] = window
             # It is loaded with it now, whatever the last look said.

@@ -31,6 +31,8 @@ class Services(NamedTuple):
     beat: Beat
     pictures: Pictures | None
     """Fetches images by address; None where that is turned off."""
+    short_ways: bool
+    """False: everything takes the plain way, which gives the same answers; for tests."""
     merged: set[str]
     """Models, by digest where it is known, whose template refused the order of roles once: their messages are
     merged at once."""

@@ -15,6 +15,8 @@ from types import TracebackType
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PATIENCE = 20.0
+PLAIN = bool(os.environ.get("TEST_PLAIN"))
+"""Whether servers take the plain ways; see `tests/plain.py`."""
 _LISTENING = re.compile(r"Listening at: (http://\S+)")
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 
@@ -43,7 +45,7 @@ class Server:
             **(settings or {}),
         }
         self.process = subprocess.Popen(
-            command or [sys.executable, "-m", "gunicorn", "wsgi:app"],
+            command or [sys.executable, "-m", "gunicorn", "tests.plain:app" if PLAIN else "wsgi:app"],
             cwd=REPOSITORY,
             env=environ,
             stdout=subprocess.PIPE,

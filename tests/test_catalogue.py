@@ -222,6 +222,8 @@ def test_a_window_that_ollama_chose_by_itself_is_left_to_it() -> None:
     assert known.window("m", None) == 8192
     clock.now += 3
     assert known.window("m", None) is None
-    known.sent_window("m", 4096)
-    assert known.window("m", None) == 4096
+    other = Catalogue(Automatic())
+    assert other.window("m", 2048) == 4096
+    other.sent_window("m", 4096)
+    assert other.window("m", None) is None
     assert Catalogue(Counting()).window("unloaded", 512) == 512

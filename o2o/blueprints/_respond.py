@@ -38,7 +38,7 @@ class Answering(Turn, Protocol):
     def num_ctx(self) -> int | None: ...
 
 
-class Reply:
+class Delivery:
     """One request whose turns are made: sends it, and tells what happened on the way."""
 
     def __init__(

@@ -12,7 +12,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from o2o.blueprints import _answer
-from o2o.blueprints._respond import Reply
+from o2o.blueprints._respond import Delivery
 from o2o.errors import BadRequest
 from o2o.generation import run
 from o2o.schemas import ChatRequest, check_chat, known_parameters
@@ -37,7 +37,7 @@ def blueprint(services: Services) -> Blueprint:
         resolved = _answer.resolve_model(services, ticket, body)
         question = ask(body, resolved)
         turns = make_turns(question, body)
-        reply = Reply(
+        delivery = Delivery(
             services,
             ticket,
             body,
@@ -46,7 +46,7 @@ def blueprint(services: Services) -> Blueprint:
             ignored=question.ignored + ignored,
             usage=lambda: total([turn.usage for turn in turns]),
         )
-        return reply.respond("chatcmpl-", chat.head, chat.completion)
+        return delivery.respond("chatcmpl-", chat.head, chat.completion)
 
     @made.post("/chat/completions/input_tokens")
     def count() -> Response:
@@ -69,9 +69,9 @@ def blueprint(services: Services) -> Blueprint:
         ticket, raw = _answer.open_request(services)
         dropped: list[str] = []
         if responses_shape.is_responses_shape(raw):
-            raw, dropped = responses_shape.to_chat_body(check_chat(raw))
+            raw, dropped = responses_shape.to_chat_body(check_chat(raw, plain=not services.short_ways))
             asking.refuse_ignored(dropped, policy)
-        body = check_chat(raw)
+        body = check_chat(raw, plain=not services.short_ways)
         return ticket, body, dropped + asking.unknown(body, known, policy)
 
     def ask(body: ChatRequest, resolved: Resolved) -> asking.Question:
@@ -104,6 +104,7 @@ def blueprint(services: Services) -> Blueprint:
                 index=k,
                 whole=not body.get("stream"),
                 merged=merged,
+                short_way=services.short_ways,
             )
             for k in range(int(n))
         ]

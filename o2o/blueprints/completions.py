@@ -9,7 +9,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 
 from o2o.blueprints import _answer
-from o2o.blueprints._respond import Reply
+from o2o.blueprints._respond import Delivery
 from o2o.schemas import check_completions, known_parameters
 from o2o.services import Services
 from o2o.translate import asking, completions, options
@@ -26,7 +26,7 @@ def blueprint(services: Services) -> Blueprint:
     @made.post("/completions")
     def create() -> Response:
         ticket, raw = _answer.open_request(services)
-        body = check_completions(raw)
+        body = check_completions(raw, plain=not services.short_ways)
         unknown = asking.unknown(body, known, policy)
         resolved = _answer.resolve_model(services, ticket, body)
         wanted = completions.wanted(body, policy)
@@ -59,7 +59,7 @@ def blueprint(services: Services) -> Blueprint:
         ignored = sampling.ignored + wanted.ignored
         asking.refuse_ignored(ignored, policy)
         ignored += unknown
-        reply = Reply(services, ticket, body, resolved, turns=turns, ignored=ignored, usage=usage)
-        return reply.respond("cmpl-", completions.head, completion)
+        delivery = Delivery(services, ticket, body, resolved, turns=turns, ignored=ignored, usage=usage)
+        return delivery.respond("cmpl-", completions.head, completion)
 
     return made

@@ -40,7 +40,7 @@ def blueprint(services: Services) -> Blueprint:
     @made.post("/embeddings")
     def create() -> Response:
         ticket, raw = _answer.open_request(services)
-        body = check_embeddings(raw)
+        body = check_embeddings(raw, plain=not services.short_ways)
         unknown = asking.unknown(body, known, policy)
         resolved = _answer.resolve_model(services, ticket, body)
         facts = _answer.facts(services, resolved, body.get("dimensions") is not None)
@@ -61,7 +61,7 @@ def blueprint(services: Services) -> Blueprint:
             except Refused as refused:
                 raise _error(refused, resolved, embeddings.suspect(question.payloads, number)) from refused
         try:
-            answer = embeddings.answer(replies, body, model=resolved.requested)
+            answer = embeddings.answer(replies, body, model=resolved.requested, splice=services.short_ways)
         except Refused as refused:
             raise _error(refused, resolved, 0) from refused
         ticket.usage = answer.usage

@@ -30,7 +30,8 @@ _NO_MESSAGE: dict[str, Any] = {}
 class ChatTurn:
     """One choice of a chat completion in the making.
 
-    `merged`: this model's template has refused the order of roles before, so they are merged at once.
+    `merged`: this model's template has refused the order of roles before, so they are merged at once. Without
+    `short_way` every reply is taken the long way, which gives the same choices.
     """
 
     def __init__(
@@ -41,7 +42,9 @@ class ChatTurn:
         index: int = 0,
         whole: bool = False,
         merged: bool = False,
+        short_way: bool = True,
     ) -> None:
+        self._short_way = short_way
         self.question = question
         self.warnings: list[str] = []
         self.usage = Usage()
@@ -77,7 +80,7 @@ class ChatTurn:
         if replies and not reading.plain:  # what is first may only open the way
             self._take(replies[0])
             at = 1
-        if reading.plain:
+        if reading.plain and self._short_way:
             at = self._say_plain(replies, at)
         for reply in replies[at:]:
             self._take(reply)

@@ -90,12 +90,14 @@ class Answer(NamedTuple):
     lazy: bool
 
 
-def answer(raws: Sequence[bytes | bytearray], body: Body, *, model: str) -> Answer:
+def answer(raws: Sequence[bytes | bytearray], body: Body, *, model: str, splice: bool = True) -> Answer:
     """Return the answer to a body from the bytes of the replies to all its batches, in order.
+
+    Without `splice` they are parsed in any case, which gives the same answer.
 
     Raises as `to_openai` does, and UpstreamInvalid for bytes that are no replies; the parts may raise that too.
     """
-    found = _spliceable(raws, body)
+    found = _spliceable(raws, body) if splice else None
     if found is None:
         completion = to_openai([_decoded(raw) for raw in raws], body, model=model)
         whole = msgspec.json.encode(completion)

@@ -64,7 +64,9 @@ class HTTPUpstream:
         pool_size: int = 1000,
         user_agent: str = "o2o",
         clock: Callable[[], float] = time.monotonic,
+        short_ways: bool = True,
     ) -> None:
+        self._short_ways = short_ways
         self._base = base_url.rstrip("/")
         self._times = times or Times()
         self._clock = clock
@@ -126,6 +128,7 @@ class HTTPUpstream:
             line,
             connect_timeout=times.connect,
             send_timeout=times.first_byte,
+            short_ways=self._short_ways,
         )
 
     def _head(self, path: str) -> bytes:

@@ -167,8 +167,9 @@ class Exchange:
         *,
         connect_timeout: float,
         send_timeout: float,
+        short_ways: bool = True,
     ) -> None:
-        self.reader = ResponseReader()
+        self.reader = ResponseReader(short_way=short_ways)
         self._pool = pool
         self._request = request
         self._line = line

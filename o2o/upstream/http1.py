@@ -30,10 +30,12 @@ class ResponseReader:
         "error",
         "headers",
         "keep_alive",
+        "short_way",
         "status",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, *, short_way: bool = True) -> None:
+        self.short_way = short_way
         self.status = 0
         self.headers: dict[str, str] = {}
         self.complete = False
@@ -133,7 +135,7 @@ class ResponseReader:
             if 0 < missing < len(data) and not self._buffer:
                 self._take_chunks(data[:missing], out)
                 data = data[missing:]
-            if self._left < 0 and not self._buffer:
+            if self.short_way and self._left < 0 and not self._buffer:
                 data = _take_whole_chunks(data, out)
             if data:
                 self._take_chunks(data, out)

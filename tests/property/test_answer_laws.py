@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,13 +20,6 @@ MOST_ASKS = 3
 Batches = list[list[dict[str, Any]]]
 
 
-class LongWay(ChatTurn):
-    """A turn that takes the long way with every reply."""
-
-    def _say_plain(self, replies: Sequence[dict[str, Any]], at: int) -> int:
-        return at
-
-
 def said(
     request: dict[str, Any],
     policy: Policy,
@@ -35,12 +27,14 @@ def said(
     batches: Batches,
     *,
     whole: bool = False,
-    kind: type[ChatTurn] = ChatTurn,
+    short_way: bool = True,
 ) -> tuple[list[Choice], str | None]:
     """Return all choices of a turn that gets the same answer whenever it asks, and the code of its failure."""
     choices: list[Choice] = []
     try:
-        turn = kind(question(body(request), policy, known), new_id=numbered(), whole=whole)
+        turn = ChatTurn(
+            question(body(request), policy, known), new_id=numbered(), whole=whole, short_way=short_way
+        )
     except O2OError as error:
         return [], error.code
     asks = 0
@@ -131,7 +125,7 @@ def test_the_short_way_of_plain_text_is_the_long_way(
     request: dict[str, Any], policy: Policy, known: Facts | None, replies: list[dict[str, Any]]
 ) -> None:
     batches = [replies[:2], replies[2:]]
-    assert said(request, policy, known, batches) == said(request, policy, known, batches, kind=LongWay)
+    assert said(request, policy, known, batches) == said(request, policy, known, batches, short_way=False)
 
 
 @settings(max_examples=150, deadline=None)

@@ -41,6 +41,8 @@ def test_spliced_and_parsed_are_the_same(batches: list[list[list[float]]], packe
         for entry, vector in zip(spliced["data"], [row for batch in batches for row in batch], strict=True):
             assert struct.unpack("<3f", base64.b64decode(entry["embedding"])) == pytest.approx(vector)
     assert spliced == parsed
+    plainly = embeddings.answer(raws, body, model="asked", splice=False)
+    assert json.loads(b"".join(plainly.parts)) == parsed
 
 
 @pytest.mark.parametrize(
