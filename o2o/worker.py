@@ -87,6 +87,8 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         """Serve one request; raises StopIteration when the connection is to be closed."""
         from o2o.hangup import watcher
 
+        if req.version >= (1, 1) and not any(name == "HOST" for name, _ in req.headers):
+            raise MissingHost
         caller = CallerSocket(sock, self.write_timeout, lambda: watcher().left(sock.fileno()))
         try:
             super().handle_request(listener_name, req, caller, addr)
@@ -118,6 +120,10 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         )
         page = _page(error, request_id, with_body=getattr(req, "method", None) != "HEAD")
         gevent.with_timeout(LINGER, _say, client, page, timeout_value=None)
+
+
+class MissingHost(wrong.ParseException):  # type: ignore[misc]  # gunicorn has no types
+    """RFC 9112: a request of HTTP/1.1 names its host; gunicorn does not mind."""
 
 
 class _Waiting(gevent.Timeout):

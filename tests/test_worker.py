@@ -95,6 +95,7 @@ MALFORMED = {
     "folded header": (b"GET / HTTP/1.1\r\n" + HOST + b"X: a\r\n c4n4ry\r\n", 400),
     "NUL": (b"GET / HTTP/1.1\r\n" + HOST + b"X: \x00c4n4ry\r\n", 400),
     "bare LF": (b"GET / HTTP/1.1\nHost: c4n4ry\n\n", 400),
+    "no host": (b"GET / HTTP/1.1\r\n", 400),
     "two hosts": (b"GET / HTTP/1.1\r\n" + HOST + b"Host: c4n4ry\r\n", 400),
     "two lengths": (b"POST /body HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\nContent-Length: 2\r\n", 400),
     "length with sign": (b"POST /body HTTP/1.1\r\n" + HOST + b"Content-Length: +5\r\n", 400),
