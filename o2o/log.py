@@ -113,7 +113,8 @@ class Handler(logging.StreamHandler[TextIO]):
 def configure(level: str = "info", stream: TextIO | None = None) -> None:
     """Send what o2o logs from `level` on to `stream`, by default to standard error; for entry points."""
     # What no line of ours tells need not be looked up for each of them (the logging HOWTO, "Optimization").
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    # The number of the process stays: without it gunicorn's own lines, tracebacks among them, would be lost.
+    logging.logThreads = logging.logMultiprocessing = False
     logging._srcfile = None
     logging.raiseExceptions = False  # other handlers, such as gunicorn's, must not fail loudly either
     logger = logging.getLogger("o2o")
