@@ -12,7 +12,7 @@ from o2o.translate import format as formats, messages, options, thinking, tools
 from o2o.translate.facts import Facts, can
 from o2o.translate.ollama_options import seed_of
 from o2o.translate.policy import Policy, Resolved
-from o2o.translate.tools import ToolPlan
+from o2o.translate.tools import Call, ToolPlan
 
 Stage = Literal["plain", "form", "tools first", "forced"]
 """Which answer is wanted: any, one in a form, calls or else one in a form, a call."""
@@ -20,6 +20,8 @@ Stage = Literal["plain", "form", "tools first", "forced"]
 _KNOWN_ELSEWHERE = frozenset(["ttl"])
 """Names that are honoured though no schema has them."""
 _WITHOUT_EFFECT = ("store", "raw", "template")
+_CHOICES = (("tool_choice", ("tools",)), ("function_call", ("functions",)))
+_NO_DEMAND = (None, "none", "auto")
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,32 @@ class Question:
     def corrected(self, payload: dict[str, Any], text: str, wrong: str | None) -> dict[str, Any]:
         """Return the payload of a second try at a call, which says what was wrong with the first."""
         assert self.tools is not None
-        if not text:
-            return payload
-        problem = f"Its arguments were wrong: {wrong}." if wrong else "It was not a call of one of the tools."
-        told = f"{problem} {tools.nudge(self.tools)}"
-        said = [{"role": "assistant", "content": text}, {"role": "user", "content": told}]
-        return {**payload, "messages": [*payload["messages"], *said]}
+        return self._told(payload, self.tools, text, wrong)
+
+    def demanding(self, payload: dict[str, Any], call: Call, wrong: str) -> tuple[dict[str, Any], ToolPlan]:
+        """Return the payload that demands a call anew whose arguments were wrong, and the plan that it follows."""
+        assert self.tools is not None
+        plan = self.tools.demanding(call.name)
+        made = self._told(payload, plan, tools.shown_call(call), wrong)
+        try:
+            made["format"] = tools.forced_format(plan)
+        except BadRequest:
+            pass  # no grammar can say this schema: the model has to manage by itself
+        return made, plan
+
+    def _told(self, payload: dict[str, Any], plan: ToolPlan, text: str, wrong: str | None) -> dict[str, Any]:
+        """Return a payload that goes on after a failed try at a call; a model that thought does not again."""
+        made = dict(payload)
+        if can(self.facts, "thinking"):
+            made["think"] = _think(False, True, self.facts)
+        if text:
+            problem = (
+                f"Its arguments were wrong: {wrong}." if wrong else "It was not a call of one of the tools."
+            )
+            told = f"{problem} {tools.nudge(plan)}"
+            said = [{"role": "assistant", "content": text}, {"role": "user", "content": told}]
+            made["messages"] = [*payload["messages"], *said]
+        return made
 
     def reseeded(self, k: int) -> Question:
         """Return the question for choice `k`: where a seed was given each has its own, so that they differ."""
@@ -110,11 +132,10 @@ def ask(
     wanted = formats.wish(body)
     wish = thinking.wish(body, defaults=resolved.defaults, facts=facts, version=version)
     ignored += wish.ignored
-    payload: dict[str, Any] = {
-        "model": resolved.target,
-        "messages": messages.to_ollama(body["messages"], facts=facts, images=images or {}),
-        "stream": True,
-    }
+    said = messages.to_ollama(body["messages"], facts=facts, images=images or {})
+    if can(facts, "tools") is False:
+        said = tools.in_words(said)
+    payload: dict[str, Any] = {"model": resolved.target, "messages": said, "stream": True}
     if not _truncate(body, policy):
         payload["truncate"] = False
     if sampling.options:
@@ -127,7 +148,7 @@ def ask(
     think = _think(wish.think, constrained, facts)
     if think is not None:
         payload["think"] = think
-    ignored += _without_effect(body, plan)
+    ignored += _without_effect(body)
     refuse_ignored(ignored, policy)
     return Question(
         requested=resolved.requested,
@@ -240,11 +261,12 @@ def _prefill(said: list[dict[str, Any]], facts: Facts | None) -> str:
     return str(said[-1].get("content") or "")
 
 
-def _without_effect(body: ChatRequest, plan: ToolPlan | None) -> list[str]:
+def _without_effect(body: ChatRequest) -> list[str]:
     """Return what is accepted and does nothing, though a caller might count on it."""
     names = [name for name in _WITHOUT_EFFECT if body.get(name)]
-    if plan is not None and plan.strict and plan.mode != "required":
-        names.append("tools.function.strict")
+    for choice, offer in _CHOICES:
+        if body.get(choice) not in _NO_DEMAND and not any(body.get(name) for name in offer):
+            names.append(choice)
     return names
 
 

@@ -131,8 +131,8 @@ def runner(body: Body, *, policy: Policy, defaults: Body, num_ctx_header: int | 
 def needs_facts(body: Body, defaults: Body | None = None) -> bool:
     """Tell whether translating this body is better done with the model's facts at hand.
 
-    They are for the model's own stop strings, for thinking, tools and formats, for what it can hear, and for
-    whether it repeats the beginning of an answer that it is to continue.
+    They are for the model's own stop strings, for thinking, tools and formats, for what it can hear, for whether
+    it understands past calls, and for whether it repeats the beginning of an answer that it is to continue.
     """
     if defaults and ("stop" in defaults or "think" in defaults):
         return True
@@ -145,11 +145,15 @@ def needs_facts(body: Body, defaults: Body | None = None) -> bool:
     if _mapping(body.get("response_format")).get("type", "text") != "text":
         return True
     messages = body.get("messages") or ()
-    return _is_begun(messages) or any(_has_audio(message) for message in messages)
+    return _is_begun(messages) or any(_has_audio(message) or _is_result(message) for message in messages)
 
 
 def _is_begun(messages: Any) -> bool:
     return bool(messages) and _mapping(messages[-1]).get("role") == "assistant"
+
+
+def _is_result(message: Any) -> bool:
+    return _mapping(message).get("role") in ("tool", "function")
 
 
 def _has_audio(message: Any) -> bool:

@@ -25,7 +25,7 @@ from o2o.translate.format import Format
 from o2o.translate.logprobs import Collector
 from o2o.translate.prefill import Prefill
 from o2o.translate.speaker import Speaker
-from o2o.translate.tools import Call, Rescue, check_arguments, read_forced, shown_call
+from o2o.translate.tools import Call, Rescue, ToolPlan, check_arguments, read_forced, shown_call
 
 _SWALLOWED = 10
 """Tokens that nobody saw, from which on an empty answer with tools is a call that Ollama swallowed."""
@@ -37,6 +37,8 @@ class Again(NamedTuple):
     payload: dict[str, Any]
     stage: Stage
     last: bool = False
+    plan: ToolPlan | None = None
+    """The tools that may be called now, where those are not all that were offered."""
 
 
 def reading(question: Question, speaker: Speaker, ask: Again, notes: list[str], *, whole: bool) -> Reading:
@@ -56,6 +58,8 @@ class Reading(ABC):
 
     direct = False
     """Whether what comes is said as it comes."""
+    _strictly = True
+    """Whether arguments of strict tools are checked as they come."""
 
     @property
     def plain(self) -> bool:
@@ -71,10 +75,12 @@ class Reading(ABC):
         self._thoughts: list[str] = []
         self._text: list[str] = []
         self._calls: list[Call] = []
+        self._broken: list[tuple[Call, str]] = []
+        """Calls of strict tools whose arguments break their schema, and how."""
         self._logprobs = question.logprobs
         self._entries = Collector()
         self._prefill = Prefill(question.prefill) if question.prefill else None
-        plan = question.offered
+        self._plan = plan = ask.plan or question.offered
         rescues = plan is not None and question.policy.tool_rescue and ask.stage in ("plain", "tools first")
         self._rescue = Rescue(plan) if rescues and plan is not None else None
 
@@ -101,13 +107,15 @@ class Reading(ABC):
 
     def call(self, raw: Mapping[str, Any]) -> None:
         """Take a call; those of a request that offers no tools are dropped: some parsers read calls all the same."""
-        plan = self._question.offered
+        plan = self._plan
         if plan is None:
             return
         function = raw.get("function") or {}
         call = plan.call(function.get("name"), function.get("arguments"))
         if call is None:
             self._unknown()
+        elif self._strictly and plan.by_name[call.name].strict and (wrong := check_arguments(call, plan)):
+            self._broken.append((call, wrong))
         else:
             self._called(call)
 
@@ -156,11 +164,19 @@ class Reading(ABC):
         self._speaker.content(text, self._entries.take(text) if self._logprobs else None)
 
     def _say_calls(self, calls: Sequence[Call]) -> None:
-        plan = self._question.offered
+        plan = self._plan
         for call in calls:
             assert plan is not None  # or there would be no calls
             if plan.parallel or not self._speaker.calls:
                 self._speaker.call(call)
+
+    def _demanded(self) -> Again:
+        """Return how to have the call of a strict tool made anew: as a demanded one, which a grammar constrains."""
+        (call, wrong), *others = self._broken
+        if others:
+            raise _invalid(wrong)
+        payload, plan = self._question.demanding(self._ask.payload, call, wrong)
+        return Again(payload, "forced", last=True, plan=plan)
 
     def _check_swallowed(self, cut: bool, tokens: int) -> None:
         """Raise where Ollama read a call, could not make sense of it, and said nothing about it."""
@@ -173,6 +189,13 @@ class Reading(ABC):
         if form.strict:
             raise ResponseFormatViolation
         self._notes.append("response_format")
+
+
+def _invalid(wrong: str | None) -> ToolCallParseError:
+    return ToolCallParseError(
+        "The model did not produce a valid call of the tool that was asked for."
+        + (f" The arguments were wrong: {wrong}" if wrong else "")
+    )
 
 
 def _last(entries: Sequence[dict[str, Any]], text: str) -> Sequence[dict[str, Any]]:
@@ -222,17 +245,21 @@ class Through(Reading):
             self._speaker.reasoning("".join(self._thoughts))
             self._thoughts.clear()
 
-    def _end(self, cut: bool, tokens: int) -> None:
-        if self._thoughts:  # thinking was switched off: this is the answer
+    def _end(self, cut: bool, tokens: int) -> Again | None:
+        if self._thoughts and not self._broken:  # thinking was switched off: this is the answer
             answer = "".join(self._thoughts)
             self._thoughts.clear()
             self._logprobs = False
             self._piece(answer)
+        if self._broken:
+            self._let_out_thoughts()
+            return self._demanded()
         self._check_swallowed(cut, tokens)
         form = self._question.format
         if form is not None and not cut and not self._speaker.calls:
             if form.violation("".join(self._text)) is not None:
                 self._violated(form)
+        return None
 
 
 class _Held(Reading):
@@ -247,7 +274,8 @@ class _Held(Reading):
 
     def _say_all(self) -> None:
         text = "".join(self._text)
-        if not text and not self._calls and (text := self._answer()):
+        calls = self._calls or self._broken
+        if not text and not calls and (text := self._answer()):
             self._thoughts.clear()
             self._logprobs = False
         if self._thoughts:
@@ -255,7 +283,7 @@ class _Held(Reading):
         form = self._question.format
         assert form is not None
         if text:
-            self._say_text(text if self._calls else form.bare(text))
+            self._say_text(text if calls else form.bare(text))
         self._say_calls(self._calls)
 
 
@@ -267,7 +295,7 @@ class Checked(_Held):
         assert form is not None
         if not cut and not self._calls and form.violation(self._answer()) is not None:
             if not self._ask.last:
-                return self._ask._replace(last=True)
+                return Again(self._question.form_payload(self._ask.payload), "form", last=True)
             self._violated(form)
         self._say_all()
         return None
@@ -280,6 +308,9 @@ class ToolsFirst(_Held):
         form = self._question.format
         assert form is not None
         answer = self._answer()
+        if self._broken:
+            self._say_all()
+            return self._demanded()
         if self._calls or cut or form.violation(answer) is None:
             self._say_all()
             return None
@@ -293,11 +324,13 @@ class ToolsFirst(_Held):
 class Forced(_Held):
     """Reads constrained text, or the calls that the model made by itself, as the calls that are demanded."""
 
+    _strictly = False
+
     def _unknown(self) -> None:
         pass  # no call of ours: it is asked for again
 
     def _end(self, cut: bool, tokens: int) -> Again | None:
-        plan = self._question.offered
+        plan = self._plan
         assert plan is not None
         text, thoughts = "".join(self._text), "".join(self._thoughts)
         calls = self._calls or read_forced(text or thoughts, plan)
@@ -310,9 +343,6 @@ class Forced(_Held):
         if cut:
             return None  # the limit fell into the call, and nothing is invented
         if self._ask.last:
-            raise ToolCallParseError(
-                "The model did not produce a valid call of the tool that was asked for."
-                + (f" The arguments were wrong: {wrong}" if wrong else "")
-            )
+            raise _invalid(wrong)
         shown = text or "\n".join(shown_call(call) for call in calls) or thoughts
         return Again(self._question.corrected(self._ask.payload, shown, wrong), "forced", last=True)

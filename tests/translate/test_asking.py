@@ -11,6 +11,7 @@ from o2o.translate import asking
 from o2o.translate.asking import Question
 from o2o.translate.facts import Facts
 from o2o.translate.policy import Policy
+from o2o.translate.tools import Call
 from tests.driving import question
 
 BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
@@ -140,6 +141,45 @@ def test_a_demand_stands_at_the_end_of_what_the_system_says_already() -> None:
     assert second == {"role": "user", "content": "Hi"}
 
 
+def test_past_calls_are_told_in_words_to_a_model_whose_template_would_leave_them_out() -> None:
+    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
+    messages = [
+        *BODY["messages"],
+        {"role": "assistant", "content": "I look.", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "18 C"},
+    ]
+    assert asked(messages=messages).payload["messages"][-1]["role"] == "tool"
+    assert asked(messages=messages, facts=THINKS).payload["messages"][-1]["role"] == "tool"
+    told = asked(messages=messages, facts=Facts("m", capabilities=frozenset({"completion"})))
+    assert told.payload["messages"] == [
+        *BODY["messages"],
+        {"role": "assistant", "content": 'I look.\n{"name":"f","parameters":{"a":1}}'},
+        {"role": "user", "content": "The result of `f`:\n18 C"},
+    ]
+
+
+def test_a_model_that_thought_does_not_think_in_its_second_try() -> None:
+    made = asked(facts=THINKS, tools=TOOLS, tool_choice="required", reasoning_effort="high")
+    assert made.payload["think"] == "high"
+    assert made.corrected(made.payload, "", None)["think"] is False
+    assert made.corrected(made.payload, "no call", None)["think"] is False
+
+
+def test_a_call_that_no_grammar_can_say_is_demanded_without_one() -> None:
+    tool = {
+        "type": "function",
+        "function": {
+            "name": "f",
+            "strict": True,
+            "parameters": {"properties": {"a": False}, "required": ["a"]},
+        },
+    }
+    made = asked(tools=[tool, *TOOLS[:0]])
+    payload, plan = made.demanding(made.payload, Call("f", {}), "a is missing")
+    assert "format" not in payload
+    assert (plan.mode, list(plan.by_name)) == ("required", ["f"])
+
+
 def test_a_second_try_says_what_was_wrong() -> None:
     made = asked(tools=TOOLS, tool_choice="required")
     wrong = made.corrected(made.payload, '{"name": "f"}', "x is missing")
@@ -192,10 +232,15 @@ def test_what_has_no_effect_is_listed() -> None:
     assert asked(store=False, raw=None).ignored == []
 
 
-@pytest.mark.parametrize(("choice", "listed"), [("auto", ["tools.function.strict"]), ("required", [])])
-def test_strict_has_an_effect_only_where_a_call_is_demanded(choice: str, listed: list[str]) -> None:
-    tools = [{"type": "function", "function": {"name": "f", "strict": True}}]
-    assert asked(tools=tools, tool_choice=choice).ignored == listed
+@pytest.mark.parametrize("choice", ["required", "any", {"type": "function", "function": {"name": "f"}}])
+@pytest.mark.parametrize("none", [{}, {"tools": []}, {"tools": None}])
+def test_a_demand_without_tools_is_listed(choice: Any, none: dict[str, Any]) -> None:
+    assert asked(tool_choice=choice, **none).ignored == ["tool_choice"]
+    assert refused(Policy(strict=True), tool_choice=choice).param == "tool_choice"
+    assert asked(function_call={"name": "f"}).ignored == ["function_call"]
+    assert asked(tool_choice=choice, tools=TOOLS).ignored == []
+    for harmless in ("none", "auto", None):
+        assert asked(tool_choice=harmless, function_call=harmless, **none).ignored == []
 
 
 def test_unknown_parameters_are_named_by_their_own_name() -> None:

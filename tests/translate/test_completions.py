@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from o2o.errors import BadRequest, Refused, UpstreamInvalid
+from o2o.errors import BadRequest, O2OError, Refused, UpstreamInvalid
 from o2o.schemas import CompletionRequest, check_completions
 from o2o.translate.completions import best, completion, fold, head, wanted
 from o2o.translate.facts import Facts
@@ -56,6 +56,20 @@ def test_the_window_grows_up_to_what_the_model_has() -> None:
     assert turn.warnings == ["num_ctx_grown"]
 
 
+def test_a_prompt_that_does_not_fit_in_the_middle_of_an_answer_is_a_failure() -> None:
+    [turn] = completion_turns(BODY, Policy())
+    with pytest.raises(O2OError):
+        turn.refused(Refused(500, OVERFLOW.text, midway=True))
+
+
+def test_log_probabilities_of_thinking_are_nobodys() -> None:
+    [turn] = completion_turns({**BODY, "logprobs": 0}, Policy())
+    told: list[Any] = [{"thinking": "a", "logprobs": [["a", -9]]}, {"response": "a", "logprobs": [["a", -1]]}]
+    choices = turn.feed([reply("completions", one) for one in told])
+    assert [choice["logprobs"]["token_logprobs"] for choice in choices] == [[-1]]
+    assert turn.score == -1
+
+
 def test_an_answer_in_a_form_is_waited_for_patiently() -> None:
     [turn] = completion_turns({**BODY, "format": "json"}, Policy())
     assert turn.ask is not None
@@ -87,19 +101,17 @@ def test_a_chunk_and_a_completion_begin_alike() -> None:
 
 def test_choices_with_and_without_likely_others_fold_into_one_that_has_none() -> None:
     lists = {"tokens": ["a"], "token_logprobs": [-1.0], "text_offset": [0]}
-    folded = fold(
-        [
-            {
-                "index": 0,
-                "text": "a",
-                "logprobs": {**lists, "top_logprobs": [{"a": -1.0}]},
-                "finish_reason": None,
-            },
-            {"index": 0, "text": "a", "logprobs": {**lists, "top_logprobs": None}, "finish_reason": "stop"},
-        ]
-    )
-    assert folded[0]["logprobs"]["top_logprobs"] is None
-    assert folded[0]["logprobs"]["tokens"] == ["a", "a"]
+    one = {
+        "index": 0,
+        "text": "a",
+        "logprobs": {**lists, "top_logprobs": [{"a": -1.0}]},
+        "finish_reason": None,
+    }
+    other = {"index": 0, "text": "a", "logprobs": {**lists, "top_logprobs": None}, "finish_reason": "stop"}
+    for choices in ([one, other], [other, one]):
+        folded = fold(choices)
+        assert folded[0]["logprobs"]["top_logprobs"] is None
+        assert folded[0]["logprobs"]["tokens"] == ["a", "a"]
 
 
 def test_json_that_is_no_reply_of_ollamas_is_told_as_such() -> None:

@@ -324,6 +324,7 @@ def test_only_what_concerns_the_loaded_model_goes_to_an_endpoint_that_generates_
         ({"response_format": {"type": "json_object"}}, None),
         ({"tools": [{}]}, None),
         ({"messages": [{"content": [{"type": "text"}, {"type": "input_audio"}]}]}, None),
+        ({"messages": [{"role": "tool", "content": "x"}, {"role": "user", "content": "x"}]}, None),
         ({"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]}, None),
         ({}, {"think": False}),
         ({}, {"stop": ["x"]}),

@@ -110,6 +110,25 @@ def test_log_probabilities_go_with_their_text() -> None:
     ]
 
 
+def test_pieces_are_what_content_is() -> None:
+    one, other = speaker(), speaker()
+    for said in (one, other):
+        assert not said.open
+        said.start()
+        assert said.open
+    one.pieces(["a", "b"])
+    one.pieces([])
+    other.content("a")
+    other.content("b")
+    assert one.said
+    assert one.take() == other.take()
+    tagged = speaker("tags")
+    tagged.reasoning("a")
+    assert not tagged.open
+    tagged.pieces([])
+    assert not tagged.said
+
+
 # --- folding
 
 

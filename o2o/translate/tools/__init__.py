@@ -7,7 +7,7 @@ model), `calls` (a call, and how OpenAI says it), `forced` (calls that a grammar
 
 from o2o.translate.tools.calls import Call, to_function_call, to_openai_call
 from o2o.translate.tools.forced import check_arguments, forced_format, read_forced, shown_call
-from o2o.translate.tools.offer import nudge, prompt_description, to_ollama
+from o2o.translate.tools.offer import in_words, nudge, prompt_description, to_ollama
 from o2o.translate.tools.plan import Offered, ToolPlan, choose
 from o2o.translate.tools.rescue import Rescue
 
@@ -19,6 +19,7 @@ __all__ = [
     "check_arguments",
     "choose",
     "forced_format",
+    "in_words",
     "nudge",
     "prompt_description",
     "read_forced",

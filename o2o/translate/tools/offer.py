@@ -1,7 +1,8 @@
-"""How a plan's tools are told to a model: as Ollama's `tools`, or in words."""
+"""How a plan's tools are told to a model: as Ollama's `tools`, or in words; and past calls, in words."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -44,6 +45,34 @@ def nudge(plan: ToolPlan) -> str:
     names = [f"`{tool.name}`" for tool in plan.offered]
     which = f"the function {names[0]}" if len(names) == 1 else f"one of the functions {', '.join(names)}"
     return f"Call {which} now. Answer with nothing but a JSON object of the form {_FORM}."
+
+
+def in_words(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return Ollama messages for a model whose template knows neither calls nor results, and would leave them out.
+
+    A past call is what the model would write to make it, a result is told by the user.
+    """
+    return [_told(message) for message in messages]
+
+
+def _told(message: dict[str, Any]) -> dict[str, Any]:
+    if message["role"] == "tool":
+        name = message.get("tool_name")
+        head = f"The result of `{name}`:" if name else "The result:"
+        kept = {"images": message["images"]} if "images" in message else {}
+        return {"role": "user", "content": f"{head}\n{message['content']}", **kept}
+    calls = message.get("tool_calls")
+    if not calls:
+        return message
+    told = {name: value for name, value in message.items() if name != "tool_calls"}
+    said = [message["content"]] if message["content"] else []
+    told["content"] = "\n".join([*said, *(_shown(call["function"]) for call in calls)])
+    return told
+
+
+def _shown(function: dict[str, Any]) -> str:
+    call = {"name": function["name"], "parameters": function["arguments"]}
+    return msgspec.json.encode(call).decode()
 
 
 _FORM = '{"name": …, "parameters": {…}}'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import msgspec
@@ -53,10 +53,9 @@ class ToolPlan:
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_name", {tool.name: tool for tool in reversed(self.offered)})
 
-    @property
-    def strict(self) -> bool:
-        """Whether a tool asks for `strict`."""
-        return any(tool.strict for tool in self.offered)
+    def demanding(self, name: str) -> ToolPlan:
+        """Return the plan of a turn in which the tool called `name` has to be called."""
+        return replace(self, offered=(self.by_name[name],), mode="required", only=frozenset([name]))
 
     def call(self, name: Any, arguments: Any) -> Call | None:
         """Return what a model wrote as a call; None if the tool is not offered or the arguments are none."""

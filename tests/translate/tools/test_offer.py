@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
-from o2o.translate.tools import choose, nudge, prompt_description, to_ollama
+from o2o.translate.tools import choose, in_words, nudge, prompt_description, to_ollama
 from tests.translate.tools.test_plan import NOW, PARAMETERS, SHELL, TOOLS, WEATHER, plan_of
 
 
@@ -52,3 +54,25 @@ def test_a_demanded_call_is_asked_for_by_name() -> None:
     assert prompt_description(one).endswith(nudge(one))
     several = plan_of(tools=[NOW, SHELL], tool_choice="required")
     assert nudge(several).startswith("Call one of the functions `now`, `sh` now.")
+
+
+def test_past_calls_and_results_can_be_told_in_words() -> None:
+    call = {"id": "call_1", "function": {"name": "f", "arguments": {"x": "ü"}}}
+    messages: list[dict[str, Any]] = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "", "thinking": "Hm.", "tool_calls": [call, call]},
+        {"role": "tool", "content": "one", "tool_name": "f", "tool_call_id": "call_1"},
+        {"role": "tool", "content": "two", "images": ["AAAA"]},
+        {"role": "assistant", "content": "Done."},
+    ]
+    assert in_words(messages) == [
+        {"role": "user", "content": "Hi"},
+        {
+            "role": "assistant",
+            "content": '{"name":"f","parameters":{"x":"ü"}}\n{"name":"f","parameters":{"x":"ü"}}',
+            "thinking": "Hm.",
+        },
+        {"role": "user", "content": "The result of `f`:\none"},
+        {"role": "user", "content": "The result:\ntwo", "images": ["AAAA"]},
+        {"role": "assistant", "content": "Done."},
+    ]

@@ -40,7 +40,7 @@ def test_tools_are_offered_as_they_are_described() -> None:
             Offered("now", {"type": "object", "properties": {}}, param="tools[1].function.parameters"),
         )
     )
-    assert not plan.strict
+    assert not any(tool.strict for tool in plan.offered)
 
 
 @pytest.mark.parametrize("parameters", [None, {}])
@@ -51,8 +51,14 @@ def test_missing_parameters_are_an_object_without_properties(parameters: Any) ->
 
 def test_flat_tools_and_missing_types_are_understood() -> None:
     plan = plan_of(tools=[{"type": "function", "name": "f", "strict": True}, {"function": {"name": "g"}}])
-    assert [tool.name for tool in plan.offered] == ["f", "g"]
-    assert plan.strict
+    assert [(tool.name, tool.strict) for tool in plan.offered] == [("f", True), ("g", False)]
+
+
+def test_a_call_of_one_of_the_tools_can_be_demanded() -> None:
+    plan = plan_of(tools=[WEATHER, NOW], parallel_tool_calls=False).demanding("now")
+    assert (plan.mode, plan.parallel) == ("required", False)
+    assert plan.only == {"now"}
+    assert [tool.name for tool in plan.offered] == ["now"]
 
 
 def test_a_custom_tool_is_offered_as_a_function_with_one_text() -> None:
