@@ -64,7 +64,7 @@ def wanted(body: CompletionRequest, policy: Policy) -> Wanted:
         )
     if best_of > n and body.get("stream"):
         raise BadRequest("'best_of' cannot be streamed.", code="invalid_value", param="best_of")
-    if best_of > policy.max_n or n > policy.max_n:
+    if best_of > policy.max_n:
         name = "n" if n > policy.max_n else "best_of"
         raise BadRequest(
             f"Invalid '{name}': this server makes at most {policy.max_n} answers to a prompt (O2O_MAX_N).",
@@ -197,7 +197,7 @@ class CompletionTurn:
             text, thinking = texts(reply, "response")
             if thinking:
                 self._thoughts.append(thinking)
-            self._entries.add(reply.get("logprobs"), about_content=bool(text) or not thinking)
+            self._entries.add(reply.get("logprobs"), about_content=not thinking)
             if text and not self._nothing:
                 self._thoughts.clear()
                 if self._held is None:
@@ -218,7 +218,7 @@ class CompletionTurn:
             self._thoughts.clear()
         # A built-in parser may take a whole answer for thinking although thinking was switched off.
         rest = "".join(self._held or self._thoughts)
-        if self._held is not None and self._wanted.format is not None:
+        if self._wanted.format is not None:
             rest = self._wanted.format.bare(rest)
         last = self._choice(rest)
         last["finish_reason"] = "length" if cut else "stop"
