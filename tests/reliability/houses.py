@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import tempfile
+from pathlib import Path
 from types import TracebackType
 
 from tests.reliability.chaos import Chaos
@@ -25,6 +27,17 @@ STRICT_WITH_CALLERS = {
     "O2O_WRITE_TIMEOUT": "1",
     "O2O_MAX_BODY_BYTES": "100000",
     "O2O_LOCK_RUNNER_OPTIONS": "true",
+}
+
+
+KEY = "sk-c4n4ry-0123456789abcdef"
+"""The key of the server that has one."""
+
+GUARDED = {
+    "O2O_API_KEYS": KEY,
+    "O2O_ALLOW_CLOUD": "false",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "ALL_PROXY": "http://127.0.0.1:9",
 }
 
 
@@ -55,6 +68,10 @@ class Houses:
             return Server(self.chaos.url, STRICT_WITH_CALLERS)
         if name == "full":
             return Server(self.chaos.url, {"O2O_MAX_IN_FLIGHT": "1"})
+        if name == "fetching":
+            return Server(self.chaos.url, {"O2O_FETCH_IMAGES": "true"})
+        if name == "keyed":
+            return Server(self.chaos.url, {**GUARDED, "HOME": self._home()})
         if name == "nobody":
             return Server(self._nobody())
         if name == "no_name":
@@ -65,6 +82,14 @@ class Houses:
             return Server(self._full_backlog(), HASTY)
         assert name == "frozen"
         return Server(self._deaf(), HASTY)
+
+    def _home(self) -> str:
+        """Return a home with a password for Ollama's machine in it."""
+        home = self._stack.enter_context(tempfile.TemporaryDirectory())
+        netrc = Path(home) / ".netrc"
+        netrc.write_text("machine 127.0.0.1 login someone password secret\ndefault login a password b\n")
+        netrc.chmod(0o600)
+        return home
 
     def _nobody(self) -> str:
         # Bound and not listening: nobody else can take the port meanwhile.
