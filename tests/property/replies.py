@@ -50,7 +50,7 @@ def pieces(draw: st.DrawFn) -> dict[str, Any]:
     if kind == "calls":
         return {"calls": draw(calls)}
     if kind == "nothing":
-        return draw(st.sampled_from([{}, {"logprobs": [["</think>", -1]]}]))
+        return draw(st.sampled_from([{}, {"logprobs": [["¤", -1]]}]))
     text = draw(texts)
     told: dict[str, Any] = {"content": text} if kind != "thinking" else {"thinking": text}
     if kind == "both":

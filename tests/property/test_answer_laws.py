@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 from o2o.errors import O2OError
 from o2o.translate.chat import ChatTurn
@@ -112,6 +112,8 @@ def test_a_whole_answer_is_the_fold_of_the_stream(
 ) -> None:
     # What is held is said in one order, thinking first, which tags would show where it came later.
     policy = replace(policy, reasoning="both")
+    # A whole answer that breaks its form is asked for again without thinking, and that is another question.
+    assume(request.get("think") is not True)
     streamed, failure = said(request, policy, known, [replies])
     whole, whole_failure = said(request, policy, known, [replies], whole=True)
     assert whole_failure == failure
@@ -128,7 +130,7 @@ def test_the_short_way_of_plain_text_is_the_long_way(
     assert said(request, policy, known, batches) == said(request, policy, known, batches, short_way=False)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(requests, policies, facts, answers())
 def test_log_probabilities_stand_only_beside_the_text_they_are_of(
     request: dict[str, Any], policy: Policy, known: Facts | None, replies: list[dict[str, Any]]
