@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,8 @@ _encode = msgspec.json.Encoder().encode
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MOST_NAMES = 20
+_LARGE = 1024 * 1024
+"""Bytes of a body from which on a request lets others run between its stages."""
 _STREAM_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 
 
@@ -56,6 +59,8 @@ def _with_model(body: Any, model: str | None) -> Any:
 def admit(services: Services, ticket: Ticket) -> None:
     """Take a place among the generations in flight, or raise ServerOverloaded."""
     ticket.on_close(services.admission.enter().leave)
+    if (request.content_length or 0) > _LARGE:
+        time.sleep(0)  # its translation took a while: others first, under gevent
 
 
 def resolve_model(services: Services, ticket: Ticket, body: Mapping[str, Any]) -> Resolved:

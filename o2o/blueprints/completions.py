@@ -44,7 +44,8 @@ def blueprint(services: Services) -> Blueprint:
         if window is not None:
             sampling.kept = window if "num_ctx" not in sampling.options else None
             sampling.options["num_ctx"] = window
-        turns = completions.turns(resolved, wanted, sampling, policy, facts)
+        whole = not body.get("stream")
+        turns = completions.turns(resolved, wanted, sampling, policy, facts, whole=whole)
 
         def usage() -> dict[str, object]:
             counted = [turn.usage for turn in turns if turn.counted]

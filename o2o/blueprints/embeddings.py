@@ -23,11 +23,16 @@ _TURNS = 8
 """Parts of an answer after which others get their turn."""
 
 
+def _breathe() -> None:
+    """Let others run: a large answer must not hold up their streams."""
+    time.sleep(0)
+
+
 def _unhurried(parts: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield `parts`, and let others run in between: a large answer must not hold up their streams."""
+    """Yield `parts`, and let others run in between."""
     for number, part in enumerate(parts):
         if number % _TURNS == 0:
-            time.sleep(0)
+            _breathe()
         yield part
 
 
@@ -61,7 +66,9 @@ def blueprint(services: Services) -> Blueprint:
             except Refused as refused:
                 raise _error(refused, resolved, embeddings.suspect(question.payloads, number)) from refused
         try:
-            answer = embeddings.answer(replies, body, model=resolved.requested, splice=services.short_ways)
+            answer = embeddings.answer(
+                replies, body, model=resolved.requested, splice=services.short_ways, breathe=_breathe
+            )
         except Refused as refused:
             raise _error(refused, resolved, 0) from refused
         ticket.usage = answer.usage

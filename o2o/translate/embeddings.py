@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import math
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -90,14 +90,21 @@ class Answer(NamedTuple):
     lazy: bool
 
 
-def answer(raws: Sequence[bytes | bytearray], body: Body, *, model: str, splice: bool = True) -> Answer:
+def answer(
+    raws: Sequence[bytes | bytearray],
+    body: Body,
+    *,
+    model: str,
+    splice: bool = True,
+    breathe: Callable[[], object] = lambda: None,
+) -> Answer:
     """Return the answer to a body from the bytes of the replies to all its batches, in order.
 
-    Without `splice` they are parsed in any case, which gives the same answer.
+    Without `splice` they are parsed in any case, which gives the same answer. `breathe` is called between batches.
 
     Raises as `to_openai` does, and UpstreamInvalid for bytes that are no replies; the parts may raise that too.
     """
-    found = _spliceable(raws, body) if splice else None
+    found = _spliceable(raws, body, breathe) if splice else None
     if found is None:
         completion = to_openai([_decoded(raw) for raw in raws], body, model=model)
         whole = msgspec.json.encode(completion)
@@ -112,11 +119,18 @@ def answer(raws: Sequence[bytes | bytearray], body: Body, *, model: str, splice:
     return Answer(_around(head, splicing.entries(found), tail), length, usage, True)
 
 
-def _spliceable(raws: Sequence[bytes | bytearray], body: Body) -> list[splicing.Rows] | None:
+def _spliceable(
+    raws: Sequence[bytes | bytearray], body: Body, breathe: Callable[[], object]
+) -> list[splicing.Rows] | None:
     """Return the vectors in the replies if they can be passed on as they are."""
-    found = [splicing.rows(raw) for raw in raws]
-    good = [one for one in found if one is not None]
-    if len(good) < len(found) or sum(len(one.spans) for one in good) != len(_inputs(body.get("input"))):
+    good: list[splicing.Rows] = []
+    for raw in raws:
+        found = splicing.rows(raw)
+        if found is None:
+            return None
+        good.append(found)
+        breathe()
+    if sum(len(one.spans) for one in good) != len(_inputs(body.get("input"))):
         return None
     dimensions = body.get("dimensions")
     if dimensions is not None and any(splicing.width(one) != dimensions for one in good):
