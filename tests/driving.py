@@ -83,7 +83,7 @@ def chat_turns(
 
 
 def completion_turns(
-    body: dict[str, Any], policy: Policy, facts: Facts | None = None
+    body: dict[str, Any], policy: Policy, facts: Facts | None = None, *, whole: bool = False
 ) -> list[CompletionTurn]:
     """Return the turns that a completions body makes."""
     checked = check_completions(body)
@@ -97,7 +97,7 @@ def completion_turns(
         default_limit=policy.completions_max_tokens,
         zero_limit=True,
     )
-    return completions.turns(resolved, wanted, sampling, policy, facts)
+    return completions.turns(resolved, wanted, sampling, policy, facts, whole=whole)
 
 
 def drive(turn: Any, answers: Iterable[Asked], played: Played, cut: Cut = singly) -> None:
@@ -136,4 +136,4 @@ def _turns(
 ) -> Sequence[ChatTurn | CompletionTurn]:
     if endpoint == "chat":
         return chat_turns(body, policy, facts, whole=whole)
-    return completion_turns(body, policy, facts)
+    return completion_turns(body, policy, facts, whole=whole)

@@ -3,7 +3,8 @@
 Prompts go to the model as they are (`raw`), which is what OpenAI's endpoint means; the operator or the caller may
 want the model's template instead, and a `suffix` needs it. Several prompts and `n` are several turns with
 indices prompt by prompt. `best_of` makes more turns than are shown and keeps those with the best mean
-log probability.
+log probability. An answer with a form is checked as one of chat is: what is held back is asked for once more where it
+breaks its form, what has streamed can only be told.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from o2o.errors import BadRequest, O2OError, Refused
+from o2o.errors import BadRequest, O2OError, Refused, ResponseFormatViolation
 from o2o.schemas import CompletionRequest
 from o2o.translate import faults
 from o2o.translate.facts import Facts
@@ -151,6 +152,7 @@ class CompletionTurn:
         counted: bool = True,
         nothing: bool = False,
         kept: int | None = None,
+        whole: bool = False,
     ) -> None:
         self.index = index
         self.usage = Usage()
@@ -160,8 +162,8 @@ class CompletionTurn:
         """Whether this is the turn that counts the prompt of its siblings."""
         self._wanted = wanted
         self._nothing = nothing
-        self._kept = kept
         """No tokens are wanted: the prompt is only counted."""
+        self._kept = kept
         self._policy = policy
         self._facts = facts
         self._model = model
@@ -169,8 +171,16 @@ class CompletionTurn:
         self._offset = 0
         self._grown = False
         self._echo = wanted.echo
+        form = wanted.format
+        self._holds = form is not None and (whole or form.unquote)
+        self._last = False
+        """Whether this was asked for once more, and whatever comes is not asked again."""
+        self._begin()
+
+    def _begin(self) -> None:
+        """Ask, and forget what an earlier answer said."""
         self._thoughts: list[str] = []
-        self._held: list[str] | None = None if wanted.format is None or not wanted.format.unquote else []
+        self._texts: list[str] = []
         self._entries = Collector()
         self._sum = 0.0
         self._number = 0
@@ -200,10 +210,10 @@ class CompletionTurn:
             self._entries.add(reply.get("logprobs"), about_content=not thinking)
             if text and not self._nothing:
                 self._thoughts.clear()
-                if self._held is None:
+                if self._wanted.format is not None:
+                    self._texts.append(text)
+                if not self._holds:
                     out.append(self._choice(text))
-                else:
-                    self._held.append(text)
             if reply.get("done"):
                 self.final = reply
         return out
@@ -217,12 +227,23 @@ class CompletionTurn:
             self.usage.completion_tokens = 0
             self._thoughts.clear()
         # A built-in parser may take a whole answer for thinking although thinking was switched off.
-        rest = "".join(self._held or self._thoughts)
-        if self._wanted.format is not None:
-            rest = self._wanted.format.bare(rest)
-        last = self._choice(rest)
+        answer = "".join(self._texts or self._thoughts)
+        form = self._wanted.format
+        if form is not None and not cut and form.violation(answer) is not None:
+            if self._holds and not self._last:
+                self._last = True
+                self._begin()
+                return []
+            self._violated(form)
+        rest = answer if self._holds else "".join(self._thoughts)
+        last = self._choice(rest if form is None else form.bare(rest))
         last["finish_reason"] = "length" if cut else "stop"
         return [last]
+
+    def _violated(self, form: Format) -> None:
+        if form.strict:
+            raise ResponseFormatViolation
+        self.warnings.append("response_format")
 
     def refused(self, refused: Refused) -> list[Choice]:
         """Ask once more with a larger window where that helps; otherwise raise what the refusal means."""
@@ -243,7 +264,7 @@ class CompletionTurn:
         return faults.to_error(refused, model=self._model, about="prompt", tools=False, limit=None)
 
     def rest(self) -> list[Choice]:
-        """Return what had come before the answer broke; nothing of it is ever held back."""
+        """Return what had come before the answer broke: nothing, since half of what was held is no answer."""
         return []
 
     def _asking(self) -> Ask:
@@ -261,9 +282,18 @@ class CompletionTurn:
 
 
 def turns(
-    resolved: Resolved, wanted: Wanted, sampling: Sampling, policy: Policy, facts: Facts | None
+    resolved: Resolved,
+    wanted: Wanted,
+    sampling: Sampling,
+    policy: Policy,
+    facts: Facts | None,
+    *,
+    whole: bool = False,
 ) -> list[CompletionTurn]:
-    """Return the turns that a body asks for; a seed goes up by one from answer to answer, so that they differ."""
+    """Return the turns that a body asks for; a seed goes up by one from answer to answer, so that they differ.
+
+    `whole`: the answers are not streamed, so that they can be asked for again.
+    """
     made: list[CompletionTurn] = []
     seed = sampling.options.get("seed")
     for number, prompt in enumerate(wanted.prompts):
@@ -280,6 +310,7 @@ def turns(
                     counted=k == 0,
                     nothing=sampling.limit == 0,
                     kept=sampling.kept,
+                    whole=whole,
                 )
             )
     return made

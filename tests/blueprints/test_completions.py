@@ -44,12 +44,15 @@ def test_case(case: Case, whole: bool) -> None:
             assert came.error is not None
             check_told(case, 200, came.error, whole=whole)
         else:
-            assert came.chunks[-1]["usage"] == case.completion()["usage"]
+            if case.get("whole_asks") is None:
+                assert came.chunks[-1]["usage"] == case.completion()["usage"]
             assert came.done == 1
     assert upstream.left == []
     served.check_released()
     for name, value in case.get("headers", {}).items():
-        assert response.headers[name] == value
+        # What happens after the first line of a stream is told in the log.
+        if whole or value != "response_format":
+            assert response.headers[name] == value
 
 
 def test_a_completion_has_all_that_openai_promises() -> None:

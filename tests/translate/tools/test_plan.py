@@ -57,7 +57,7 @@ def test_flat_tools_and_missing_types_are_understood() -> None:
 def test_a_call_of_one_of_the_tools_can_be_demanded() -> None:
     plan = plan_of(tools=[WEATHER, NOW], parallel_tool_calls=False).demanding("now")
     assert (plan.mode, plan.parallel) == ("required", False)
-    assert plan.only == {"now"}
+    assert plan.only == frozenset({"now"})
     assert [tool.name for tool in plan.offered] == ["now"]
 
 
