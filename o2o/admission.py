@@ -105,3 +105,28 @@ def most_descriptors() -> int:
         return 1 << 30
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return 1 << 30 if soft == resource.RLIM_INFINITY else soft
+
+
+class Room:
+    """How many bytes of large bodies a process keeps at a time; safe for threads and greenlets."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.held = 0
+        self._lock = threading.Lock()
+
+    def take(self, size: int) -> Callable[[], None]:
+        """Take room for `size` bytes and return what gives it back, once; raises ServerOverloaded."""
+        with self._lock:
+            if self.held + size > self.limit:
+                raise ServerOverloaded(
+                    "The server is busy with other large requests. Please try again shortly."
+                )
+            self.held += size
+        left = [size]
+
+        def give_back() -> None:
+            with self._lock:
+                self.held -= left.pop() if left else 0
+
+        return give_back

@@ -12,7 +12,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed as WrongMethod, NotFound as NoRoute
 
 from o2o import errors
-from o2o.admission import Admission
+from o2o.admission import Admission, Room
 from o2o.auth import Keys, is_open
 from o2o.blueprints import chat, completions, elsewhere, embeddings, models, ops
 from o2o.blueprints._answer import as_json
@@ -31,6 +31,9 @@ from o2o.upstream.replies import Beat, Times
 
 PREFIXES = ("/v1", "", "/openai/v1", "/openai", "/api/v1", "/v1/v1", "/openai/deployments/<path:deployment>")
 """Where clients look for the API: OpenAI's place, none, Azure's three, OpenRouter's, and a base URL said twice."""
+
+BODIES_AT_ONCE = 8
+"""How many bodies of the largest size a process keeps at a time; small ones do not count."""
 
 _log = logging.getLogger("o2o")
 
@@ -113,6 +116,7 @@ def make_services(settings: Settings, upstream: Upstream, short_ways: bool = Tru
         catalogue=Catalogue(upstream),
         policy=make_policy(settings),
         admission=Admission(settings.max_in_flight),
+        room=Room(BODIES_AT_ONCE * settings.max_body_bytes),
         limits=Limits(settings.max_body_bytes, settings.body_timeout, settings.deadline),
         beat=Beat(settings.heartbeat_after, settings.heartbeat_interval),
         pictures=Pictures() if settings.fetch_images else None,

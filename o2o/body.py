@@ -10,7 +10,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -42,13 +42,24 @@ class Patience(Protocol):
         """Let the time run inside the block."""
 
 
-def read_json(environ: Mapping[str, Any], *, limit: int, seconds: float, patience: Patience) -> Any:
+Hold = Callable[[int], object]
+"""Told of every so many bytes that are kept; may raise when there are too many in all."""
+
+
+def _freely(size: int) -> None:
+    """Let every body be kept."""
+
+
+def read_json(
+    environ: Mapping[str, Any], *, limit: int, seconds: float, patience: Patience, hold: Hold = _freely
+) -> Any:
     """Return the JSON value in the body of a WSGI request, of at most `limit` bytes, sent within `seconds`.
 
-    Raises BadRequest (400, 415), RequestTimeout, RequestTooLarge, or CallerGone when the connection broke.
+    `hold` is told of the pieces of a large body as they come. Raises BadRequest (400, 415), RequestTimeout,
+    RequestTooLarge, CallerGone when the connection broke, and what `hold` raises.
     """
     check_type(environ.get("CONTENT_TYPE", ""), environ.get("HTTP_CONTENT_ENCODING", ""))
-    raw = read(environ, limit=limit, seconds=seconds, patience=patience)
+    raw = read(environ, limit=limit, seconds=seconds, patience=patience, hold=hold)
     value = parse(raw)
     if len(raw) > _PIECE:
         time.sleep(0)
@@ -76,7 +87,9 @@ def check_type(content_type: str, content_encoding: str) -> None:
 # --- bytes
 
 
-def read(environ: Mapping[str, Any], *, limit: int, seconds: float, patience: Patience) -> bytes | bytearray:
+def read(
+    environ: Mapping[str, Any], *, limit: int, seconds: float, patience: Patience, hold: Hold = _freely
+) -> bytes | bytearray:
     """Return the body of a WSGI request; raises as `read_json`."""
     length = _content_length(environ)
     if length is not None and length > limit:
@@ -85,7 +98,7 @@ def read(environ: Mapping[str, Any], *, limit: int, seconds: float, patience: Pa
         return b""
     try:
         with patience.reading(seconds):
-            body = _read(environ["wsgi.input"], length, limit, patience)
+            body = _read(environ["wsgi.input"], length, limit, patience, hold)
     except _broken() as error:
         raise _reading_failed(error, patience) from error
     if patience.late:
@@ -95,7 +108,7 @@ def read(environ: Mapping[str, Any], *, limit: int, seconds: float, patience: Pa
     return body
 
 
-def _read(stream: Any, length: int | None, limit: int, patience: Patience) -> bytes | bytearray:
+def _read(stream: Any, length: int | None, limit: int, patience: Patience, hold: Hold) -> bytes | bytearray:
     body = bytearray()
     while not patience.late:
         wanted = _CHUNKED_PIECE if length is None else min(_PIECE, length - len(body))
@@ -106,6 +119,7 @@ def _read(stream: Any, length: int | None, limit: int, patience: Patience) -> by
             break
         if len(body) + len(piece) > limit:
             raise _too_large(limit, None)
+        hold(len(piece))
         body += piece
         time.sleep(0)  # under gevent: a large body must not hold up the streams of others
     return body

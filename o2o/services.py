@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from o2o.admission import Admission
+from o2o.admission import Admission, Room
 from o2o.catalogue import Catalogue
 from o2o.translate.policy import Policy
 from o2o.upstream.client import Upstream
@@ -27,6 +27,7 @@ class Services(NamedTuple):
     catalogue: Catalogue
     policy: Policy
     admission: Admission
+    room: Room
     limits: Limits
     beat: Beat
     pictures: Pictures | None

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from o2o.admission import Admission, most_descriptors
+from o2o.admission import Admission, Room, most_descriptors
 from o2o.errors import ServerOverloaded
 
 
@@ -127,7 +127,7 @@ def test_two_descriptors_are_needed_for_each_generation() -> None:
 
 
 def test_the_limit_of_the_process_counts() -> None:
-    script = "from o2o.admission import Admission; print(Admission(1000).limit)"
+    script = "from o2o.admission import Admission, Room; print(Admission(1000).limit)"
     command = ["sh", "-c", 'ulimit -n 128 && exec "$0" -c "$1"', sys.executable, script]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "32\n"
     assert most_descriptors() > 0
@@ -150,3 +150,16 @@ def test_threads_never_take_more_than_there_is() -> None:
     for thread in threads:
         thread.join(5)
     assert len(taken) == admission.in_flight == 4
+
+
+def test_large_bodies_have_room_for_so_many_bytes_and_give_it_back_once() -> None:
+    room = Room(100)
+    first = room.take(60)
+    with pytest.raises(ServerOverloaded):
+        room.take(41)
+    second = room.take(40)
+    first()
+    first()
+    assert room.held == 40
+    second()
+    assert room.held == 0

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from o2o.body import MAX_DEPTH, MAX_DIGITS, check_type, parse, read, read_json
-from o2o.errors import BadRequest, CallerGone, O2OError, RequestTimeout, RequestTooLarge
+from o2o.errors import BadRequest, CallerGone, O2OError, RequestTimeout, RequestTooLarge, ServerOverloaded
 
 
 class Stopwatch:
@@ -315,3 +315,21 @@ def test_every_failure_of_reading_is_one_of_ours() -> None:
 def test_a_long_number_is_found_wherever_it_stands(position: int) -> None:
     with pytest.raises(BadRequest):
         parse(b" " * position + b"1" * (MAX_DIGITS + 1))
+
+
+def test_what_is_kept_of_a_large_body_is_told_as_it_comes_and_may_be_refused() -> None:
+    told: list[int] = []
+    body = read(
+        _environ(Stream(b"01234", b"567", b"89")),
+        limit=100,
+        seconds=30,
+        patience=Stopwatch(),
+        hold=told.append,
+    )
+    assert (bytes(body), told) == (b"0123456789", [5, 3, 2])
+
+    def refuse(size: int) -> None:
+        raise ServerOverloaded
+
+    with pytest.raises(ServerOverloaded):
+        read(_environ(Stream(b"01234")), limit=100, seconds=30, patience=Stopwatch(), hold=refuse)

@@ -45,7 +45,13 @@ def open_request(services: Services) -> tuple[Ticket, Any]:
     watch = watcher().watch(ticket.line, caller_fd(request.environ))
     ticket.on_close(watch.close)
     limits = services.limits
-    body = read_json(request.environ, limit=limits.body_bytes, seconds=limits.body_seconds, patience=watch)
+    body = read_json(
+        request.environ,
+        limit=limits.body_bytes,
+        seconds=limits.body_seconds,
+        patience=watch,
+        hold=lambda size: ticket.on_close(services.room.take(size)),
+    )
     return ticket, _with_model(body, g.get("deployment") or services.policy.default_model)
 
 
