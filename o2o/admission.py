@@ -16,6 +16,7 @@ from o2o.errors import ServerOverloaded
 SPARE_DESCRIPTORS = 64
 """File descriptors left for everything that is not a generation."""
 
+_FEWEST_CONNECTIONS = 1000
 _SOONEST, _LATEST = 1.0, 60.0
 _REMEMBERED = 64
 
@@ -49,8 +50,7 @@ class Admission:
     def __init__(
         self, limit: int, descriptors: int | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        allowed = most_descriptors() if descriptors is None else descriptors
-        self.limit = max(1, min(limit, (allowed - SPARE_DESCRIPTORS) // 2))
+        self.limit = most_generations(limit, most_descriptors() if descriptors is None else descriptors)
         self._clock = clock
         self._lock = threading.Lock()
         self._in_flight = 0
@@ -95,6 +95,22 @@ class Admission:
         else:
             duration = now - (self._first_entry if self._first_entry is not None else now)
         return min(_LATEST, max(_SOONEST, duration / self.limit * self._turned_away))
+
+
+def most_generations(limit: int, descriptors: int) -> int:
+    """Return how many of `limit` generations a process may have that can open so many files: two sockets each."""
+    return max(1, min(limit, (descriptors - SPARE_DESCRIPTORS) // 2))
+
+
+def most_connections(limit: int, descriptors: int) -> int:
+    """Return how many callers a process may be connected with: room for those beyond `limit`, to be told so.
+
+    A process that is full accepts nobody, not even those who ask for its health; so it must not become full of
+    callers who keep a connection. Yet its own connections to Ollama need descriptors, too.
+    """
+    generations = most_generations(limit, descriptors)
+    rest = descriptors - generations - SPARE_DESCRIPTORS // 2
+    return max(generations + 1, min(max(2 * limit, _FEWEST_CONNECTIONS), rest))
 
 
 def most_descriptors() -> int:

@@ -14,6 +14,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+from o2o.admission import most_connections, most_descriptors
 from o2o.start import settings_or_exit
 
 _settings = settings_or_exit(Path.cwd())
@@ -33,7 +34,7 @@ workers = _settings.web_concurrency
 worker_class = "o2o.worker.Worker"
 
 # A full worker stops accepting, health checks included; so admission, which answers, has to be full first.
-worker_connections = 2 * _settings.max_in_flight
+worker_connections = most_connections(_settings.max_in_flight, most_descriptors())
 
 # Not a limit on requests: a worker whose loop did not turn for so long is killed, with all its streams.
 timeout = 60

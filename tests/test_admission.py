@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from o2o.admission import Admission, Room, most_descriptors
+from o2o.admission import Admission, Room, most_connections, most_descriptors
 from o2o.errors import ServerOverloaded
 
 
@@ -118,6 +118,26 @@ def test_the_queue_of_the_refused_is_forgotten_as_places_are_given_back() -> Non
         place.leave()
     admission.enter()
     assert _seconds(admission) == 3
+
+
+@pytest.mark.parametrize(
+    ("limit", "descriptors", "connections"),
+    [
+        (1000, 1 << 20, 2000),
+        (1, 1 << 20, 1000),
+        (5000, 1 << 20, 10_000),
+        (1000, 1024, 512),
+        (1000, 128, 64),
+        (3, 128, 93),
+        (1000, 10, 2),
+    ],
+)
+def test_there_is_room_to_tell_callers_that_there_is_no_room(
+    limit: int, descriptors: int, connections: int
+) -> None:
+    found = most_connections(limit, descriptors)
+    assert found == connections
+    assert found > Admission(limit, descriptors).limit
 
 
 def test_two_descriptors_are_needed_for_each_generation() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from gunicorn.config import Config
 
+from o2o.admission import most_connections, most_descriptors
 from tests.clean import REPOSITORY, UNMEASURED, python
 from tests.ollama import FakeOllama
 from tests.server import Server
@@ -50,7 +51,7 @@ def test_the_published_defaults(tmp_path: Path) -> None:
     assert found["bind"] == "0.0.0.0:8000"
     assert found["workers"] == 2
     assert found["worker_class"] == "o2o.worker.Worker"
-    assert found["worker_connections"] == 2000
+    assert found["worker_connections"] == most_connections(1000, most_descriptors())
     assert (found["timeout"], found["graceful_timeout"], found["keepalive"]) == (60, 30, 10)
     assert (found["max_requests"], found["reuse_port"], found["preload_app"]) == (0, False, False)
     assert found["control_socket_disable"] is True
@@ -72,7 +73,7 @@ def test_settings_become_gunicorns_and_seconds_are_rounded_up(tmp_path: Path) ->
         O2O_LOG_LEVEL="debug",
     )
     assert found["bind"] == "[::1]:8123"
-    assert (found["workers"], found["worker_connections"]) == (5, 14)
+    assert (found["workers"], found["worker_connections"]) == (5, most_connections(7, most_descriptors()))
     assert (found["graceful_timeout"], found["keepalive"]) == (8, 1)
     assert found["loglevel"] == "debug"
 
