@@ -202,6 +202,7 @@ FLAGS = {"timings", "truncate", "use_mmap", "store", "stream", "template", "use_
     "add_generation_prompt",
 }
 NEEDS: dict[tuple[str, str], dict[str, Any]] = {
+    ("chat", "continue_final_message"): {"messages": [*USER, {"role": "assistant", "content": "h"}]},
     ("chat", "function_call"): {"functions": [TOOL["function"]]},
     ("chat", "include_reasoning"): {"model": "practice-think"},
     ("chat", "parallel_tool_calls"): {

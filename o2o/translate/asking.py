@@ -178,6 +178,20 @@ def _refuse_unsupported(body: ChatRequest) -> None:
         raise _unsupported("web_search_options", "There is no web search on this server.")
     if body.get("use_beam_search"):
         raise _unsupported("use_beam_search", "Ollama has no beam search.")
+    if body.get("continue_final_message"):
+        _check_begun(body)
+
+
+def _check_begun(body: ChatRequest) -> None:
+    """Raise BadRequest where an answer is to go on that nobody has begun, or is to begin anew as well."""
+    name = "continue_final_message"
+    if body["messages"][-1]["role"] != "assistant":
+        why = "the last message is not the assistant's, so there is nothing to continue"
+    elif body.get("add_generation_prompt"):
+        why = "it contradicts 'add_generation_prompt'"
+    else:
+        return
+    raise BadRequest(f"Invalid '{name}': {why}.", code="invalid_value", param=name)
 
 
 def _unsupported(param: str, why: str) -> BadRequest:

@@ -48,6 +48,9 @@ ACCEPTED_CHATS: list[Body] = [
     part(type="file", file={"file_data": "AAAA", "filename": "a.txt"}),
     part(type="input_text", text="x"),
     part(type="text", text="x", prompt_cache_breakpoint={"mode": "explicit"}),
+    # llama.cpp's shorthands
+    chat(response_format={"type": "json_schema", "schema": SCHEMA}),
+    chat(json_schema=SCHEMA),
     # tools
     chat(tools=[], tool_choice="auto"),
     chat(tools=None, tool_choice=None, functions=None, function_call=None),

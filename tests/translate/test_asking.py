@@ -223,6 +223,27 @@ def test_where_a_prefill_may_be_repeated_it_is_remembered() -> None:
     assert asked().prefill == ""
 
 
+@pytest.mark.parametrize("role", ["user", "system", "tool"])
+def test_what_nobody_has_begun_cannot_be_continued(role: str) -> None:
+    last = {"role": role, "content": "x", "tool_call_id": "call_1"}
+    error = refused(messages=[{"role": "assistant", "content": "So"}, last], continue_final_message=True)
+    assert (error.code, error.param) == ("invalid_value", "continue_final_message")
+    assert "nothing to continue" in error.message
+
+
+def test_an_answer_cannot_both_go_on_and_begin_anew() -> None:
+    begun = [*BODY["messages"], {"role": "assistant", "content": "So", "prefix": True}]
+    error = refused(messages=begun, continue_final_message=True, add_generation_prompt=True)
+    assert error.param == "continue_final_message"
+    plain = asked(messages=begun).payload
+    for wish in (
+        {"continue_final_message": True},
+        {"continue_final_message": True, "add_generation_prompt": False},
+    ):
+        assert asked(messages=begun, **wish).payload == plain
+    assert asked(continue_final_message=False, add_generation_prompt=True).payload == asked().payload
+
+
 # --- what is listed, or refused by an operator who is strict
 
 
