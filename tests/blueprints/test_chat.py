@@ -136,21 +136,6 @@ def test_a_window_can_be_asked_for_in_a_header(stream: bool) -> None:
     served.check_released()
 
 
-def test_timings_are_told_where_somebody_wants_them() -> None:
-    final = {**reply("chat", {"done": "stop", "prompt": 5, "eval": 2}), "eval_duration": 4_000_000}
-    told = scripted([[final]]).post(PATH, {**BODY, "timings": True}).get_json()["timings"]
-    assert (told["predicted_n"], told["predicted_ms"]) == (2, 4.0)
-    assert "timings" not in scripted([[final]]).post(PATH, BODY).get_json()
-    assert "timings" in scripted([[final]], timings=True).post(PATH, BODY).get_json()
-
-
-def test_an_answer_that_outgrew_its_window_is_told() -> None:
-    script: Script = [[reply("chat", {"content": "Hi", "done": "stop", "prompt": 500, "eval": 13})]]
-    served = scripted(script, script)
-    assert served.post(PATH, {**BODY, "num_ctx": 512}).headers["x-o2o-warning"] == "context_shifted"
-    assert "x-o2o-warning" not in served.post(PATH, {**BODY, "num_ctx": 513}).headers
-
-
 def test_more_choices_than_the_operator_allows_are_refused() -> None:
     served = scripted(max_n=2)
     error = check_envelope(served.post(PATH, {**BODY, "n": 3}).get_json())
@@ -186,14 +171,6 @@ def test_padding_is_there_only_where_it_was_asked_for() -> None:
     assert all(chunk["obfuscation"] for chunk in came.chunks if chunk["choices"])
     plain_ones = events(scripted(HI).post(PATH, {**BODY, "stream": True}).data)
     assert not any("obfuscation" in chunk for chunk in plain_ones.chunks)
-
-
-def test_a_stream_tells_timings_with_its_usage() -> None:
-    options = {"include_usage": True}
-    came = events(
-        scripted(HI).post(PATH, {**BODY, "stream": True, "stream_options": options, "timings": True}).data
-    )
-    assert came.chunks[-1]["timings"]["predicted_n"] == 1
 
 
 @pytest.mark.parametrize(
@@ -268,16 +245,6 @@ def test_a_stream_is_closed_when_the_caller_leaves_in_the_middle(n: int) -> None
     response.close()
     served.check_released()
     assert len(served.upstream.given) == n
-
-
-def test_what_happened_on_the_way_and_the_usage_reach_the_log_of_a_stream(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    script: Script = [[reply("chat", {"content": "{", "done": "stop", "prompt": 5, "eval": 2})]]
-    scripted(script).post(PATH, {**BODY, "stream": True, "format": "json"})
-    [line] = [line for line in capsys.readouterr().err.splitlines() if PATH in line]
-    for told in ("response_format", "model=m", "status=200", "prompt_tokens=5", "completion_tokens=2"):
-        assert told in line
 
 
 # --- places
