@@ -46,16 +46,23 @@ class _App(Flask):
         return func
 
 
-def create_app(settings: Settings, upstream: Upstream | None = None, *, short_ways: bool = True) -> Flask:
+def create_app(
+    settings: Settings,
+    upstream: Upstream | None = None,
+    *,
+    pictures: Pictures | None = None,
+    short_ways: bool = True,
+) -> Flask:
     """Return an app of its own for these settings; nothing is shared between two of them but the watcher.
 
-    `short_ways` is for tests: without them every answer is made the plain way, slower and the same.
+    `pictures` fetches images in place of the usual one, where the settings let them be fetched. `short_ways` is for tests: without them every answer is made the plain way, slower and the same.
     """
     configure(settings.log_level)
     compile_all()
     app = _App("o2o", static_folder=None)
     app.url_map.strict_slashes = False
-    services = make_services(settings, upstream or make_upstream(settings, short_ways), short_ways)
+    upstream = upstream or make_upstream(settings, short_ways)
+    services = make_services(settings, upstream, pictures or Pictures(), short_ways)
     app.extensions["o2o"] = services
     _guard(app, settings)
     _finish(app)
@@ -109,7 +116,9 @@ def make_policy(settings: Settings) -> Policy:
     )
 
 
-def make_services(settings: Settings, upstream: Upstream, short_ways: bool = True) -> Services:
+def make_services(
+    settings: Settings, upstream: Upstream, pictures: Pictures, short_ways: bool = True
+) -> Services:
     """Return what the views work with."""
     return Services(
         upstream=upstream,
@@ -119,7 +128,7 @@ def make_services(settings: Settings, upstream: Upstream, short_ways: bool = Tru
         room=Room(BODIES_AT_ONCE * settings.max_body_bytes),
         limits=Limits(settings.max_body_bytes, settings.body_timeout, settings.deadline),
         beat=Beat(settings.heartbeat_after, settings.heartbeat_interval),
-        pictures=Pictures() if settings.fetch_images else None,
+        pictures=pictures if settings.fetch_images else None,
         short_ways=short_ways,
         merged=set(),
     )

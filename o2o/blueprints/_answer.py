@@ -24,7 +24,7 @@ from o2o.ids import new_id
 from o2o.services import Services
 from o2o.ticket import Ticket
 from o2o.translate.facts import Facts
-from o2o.translate.images import MAX_COUNT, is_image, web_images
+from o2o.translate.images import MAX_COUNT, is_image, too_many, web_images
 from o2o.translate.policy import Resolved, check_cloud, resolve
 from o2o.translate.turn import Choice
 from o2o.upstream.pictures import PictureError
@@ -89,14 +89,19 @@ def facts(services: Services, resolved: Resolved, needed: bool) -> Facts | None:
     return found
 
 
-def fetch_pictures(services: Services, messages: Any) -> dict[str, str]:
-    """Return the base64 of the images that messages name by address, where the operator lets them be fetched."""
+def fetch_pictures(services: Services, ticket: Ticket, messages: Any) -> dict[str, str]:
+    """Return the base64 of the images that messages name by address, where the operator lets them be fetched.
+
+    Raises BadRequest with the place of the first that cannot be had, and what ends the request in the meantime.
+    """
     if services.pictures is None:
         return {}
     fetched: dict[str, str] = {}
-    for url, place in web_images(messages).items():
-        if len(fetched) >= MAX_COUNT:
-            break  # the translation says that there are too many
+    wanted = web_images(messages)
+    if len(wanted) > MAX_COUNT:
+        raise too_many("messages")
+    for url, place in wanted.items():
+        ticket.line.check()
         try:
             data = services.pictures.fetch(url, is_image)
         except PictureError as error:

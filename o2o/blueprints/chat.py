@@ -35,7 +35,7 @@ def blueprint(services: Services) -> Blueprint:
     def create() -> Response:
         ticket, body, ignored = read()
         resolved = _answer.resolve_model(services, ticket, body)
-        question = ask(body, resolved)
+        question = ask(ticket, body, resolved)
         turns = make_turns(question, body)
         delivery = Delivery(
             services,
@@ -53,7 +53,7 @@ def blueprint(services: Services) -> Blueprint:
         """Count the tokens of a prompt as the model itself does: by having it read the prompt."""
         ticket, body, ignored = read()
         resolved = _answer.resolve_model(services, ticket, body)
-        question = ask(body, resolved)
+        question = ask(ticket, body, resolved)
         turn = CountTurn(question)
         _answer.admit(services, ticket)
         for _ in run(turn, services.upstream, ticket.line):
@@ -74,7 +74,7 @@ def blueprint(services: Services) -> Blueprint:
         body = check_chat(raw, plain=not services.short_ways)
         return ticket, body, dropped + asking.unknown(body, known, policy)
 
-    def ask(body: ChatRequest, resolved: Resolved) -> asking.Question:
+    def ask(ticket: Ticket, body: ChatRequest, resolved: Resolved) -> asking.Question:
         needed = options.needs_facts(body, resolved.defaults)
         question = asking.ask(
             body,
@@ -83,7 +83,7 @@ def blueprint(services: Services) -> Blueprint:
             facts=_answer.facts(services, resolved, needed),
             version=services.catalogue.version() if _wants_most(body) else None,
             num_ctx_header=_answer.num_ctx_header(request.headers.get("x-o2o-num-ctx")),
-            images=_answer.fetch_pictures(services, body["messages"]),
+            images=_answer.fetch_pictures(services, ticket, body["messages"]),
         )
         return question.with_window(services.catalogue.window(resolved.target, question.num_ctx))
 

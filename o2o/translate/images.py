@@ -62,6 +62,15 @@ def image(url: str, param: str, fetched: Mapping[str, str] | None = None) -> str
     return data.text
 
 
+def too_many(param: str) -> BadRequest:
+    """Return the error for more images and recordings than a request may have."""
+    return BadRequest(
+        f"Too many images: a request may have at most {MAX_COUNT}.",
+        code="array_above_max_length",
+        param=param,
+    )
+
+
 def is_web(url: str) -> bool:
     """Tell whether `url` names something that would have to be fetched."""
     return url[:8].lower().startswith(("http://", "https://"))
@@ -74,10 +83,11 @@ def web_images(messages: Iterable[Any], param: str = "messages") -> dict[str, st
         content = message.get("content")
         for j, part in enumerate(content if isinstance(content, list) else ()):
             if part.get("type") == "image_url":
-                url = part["image_url"]
-                url = url if isinstance(url, str) else url["url"]
+                url, place = part["image_url"], f"{param}[{i}].content[{j}].image_url"
+                if not isinstance(url, str):
+                    url, place = url["url"], f"{place}.url"
                 if is_web(url):
-                    urls.setdefault(url, f"{param}[{i}].content[{j}].image_url.url")
+                    urls.setdefault(url, place)
     return urls
 
 

@@ -17,7 +17,7 @@ import msgspec
 
 from o2o.errors import BadRequest, clip
 from o2o.translate.facts import Facts, can
-from o2o.translate.images import MAX_COUNT, check_image, data_url, from_base64, image, is_image
+from o2o.translate.images import MAX_COUNT, check_image, data_url, from_base64, image, is_image, too_many
 from o2o.translate.ollama_options import wrong_type
 
 Message = dict[str, Any]
@@ -182,11 +182,7 @@ class _Reader:
     def _attach(self) -> None:
         self._attached += 1
         if self._attached > MAX_COUNT:
-            raise BadRequest(
-                f"Too many images: a request may have at most {MAX_COUNT}.",
-                code="array_above_max_length",
-                param=self._param,
-            )
+            raise too_many(self._param)
 
     def _audio(self, audio: Mapping[str, Any], place: str) -> str:
         if not self._hears:

@@ -15,6 +15,7 @@ from o2o.app import create_app
 from o2o.config import Settings
 from o2o.services import Services
 from o2o.upstream.line import Line
+from o2o.upstream.pictures import Pictures
 from o2o.upstream.replies import Beat
 from tests.cases import Asked, Case
 from tests.fakes import Script, ScriptedReplies, ScriptedUpstream
@@ -88,9 +89,9 @@ class App:
         assert self.services.admission.in_flight == 0
 
 
-def app(upstream: ScriptedUpstream, **settings: Any) -> App:
+def app(upstream: ScriptedUpstream, pictures: Pictures | None = None, **settings: Any) -> App:
     """Return an app for an upstream."""
-    return App(create_app(Settings(**settings), upstream), upstream)
+    return App(create_app(Settings(**settings), upstream, pictures=pictures), upstream)
 
 
 def scripted(*scripts: Script, shows: Mapping[str, Any] | None = None, **settings: Any) -> App:

@@ -236,10 +236,11 @@ def test_an_answer_cannot_both_go_on_and_begin_anew() -> None:
     error = refused(messages=begun, continue_final_message=True, add_generation_prompt=True)
     assert error.param == "continue_final_message"
     plain = asked(messages=begun).payload
-    for wish in (
+    wishes: tuple[dict[str, Any], ...] = (
         {"continue_final_message": True},
         {"continue_final_message": True, "add_generation_prompt": False},
-    ):
+    )
+    for wish in wishes:
         assert asked(messages=begun, **wish).payload == plain
     assert asked(continue_final_message=False, add_generation_prompt=True).payload == asked().payload
 

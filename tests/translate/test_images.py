@@ -195,3 +195,5 @@ def test_web_addresses_are_found_in_messages_each_once() -> None:
     ]
     assert list(web_images(messages)) == ["https://a/1", "http://a/2"]
     assert all(place.startswith("messages[") for place in web_images(messages).values())
+    bare = [{"content": [{"type": "image_url", "image_url": "https://a/1"}]}]
+    assert web_images(bare) == {"https://a/1": "messages[0].content[0].image_url"}
