@@ -55,7 +55,8 @@ def create_app(
 ) -> Flask:
     """Return an app of its own for these settings; nothing is shared between two of them but the watcher.
 
-    `pictures` fetches images in place of the usual one, where the settings let them be fetched. `short_ways` is for tests: without them every answer is made the plain way, slower and the same.
+    `pictures` fetches images in place of the usual one, where the settings let them be fetched. `short_ways` is for
+    tests: without them every answer is made the plain way, slower and the same.
     """
     configure(settings.log_level)
     compile_all()
