@@ -199,7 +199,7 @@ class _Writer:
 
     def object(self, schema: Schema, found: Schema, path: str, depth: int) -> bool:
         properties = {}
-        required = [name for name in dict.fromkeys(schema.get("required", ())) if isinstance(name, str)]
+        required = list(dict.fromkeys(name for name in schema.get("required", ()) if isinstance(name, str)))
         for name, part in schema.get("properties", {}).items():
             place = f"{path}.properties.{name}"
             if name in _NOT_NAMES:

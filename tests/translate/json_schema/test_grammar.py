@@ -301,3 +301,8 @@ def test_parts_of_one_document_share_its_definitions() -> None:
         "anyOf": [{"$ref": "#/$defs/A"}, {"$ref": "#/$defs/A-2"}],
         "$defs": {"A": {"const": 0}, "A-2": {"const": 1}},
     }
+
+
+def test_what_is_no_name_is_not_required() -> None:
+    written = for_grammar({"type": "object", "required": [["a"], {}, 1, "b", "b"]}, "", subject="a test")
+    assert written == for_grammar({"type": "object", "required": ["b"]}, "", subject="a test")
