@@ -12,6 +12,7 @@ In reading order:
     hangup        noticing that a request should end (with ears)
     ticket        one request as the server sees it (with log, ids)
     catalogue     what is known of Ollama's models
+    tokens        token arrays of callers, where there is a vocabulary for them
     generation    where translation meets the network
     blueprints    the HTTP surface, one file for each family of endpoints (with services)
     app           create_app: where everything is put together

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed as WrongMethod, NotFound as NoRoute
 
-from o2o import errors
+from o2o import errors, tokens
 from o2o.admission import Admission, Room
 from o2o.auth import Keys, is_open
 from o2o.blueprints import chat, completions, elsewhere, embeddings, models, ops
@@ -121,6 +121,7 @@ def make_services(
     settings: Settings, upstream: Upstream, pictures: Pictures, short_ways: bool = True
 ) -> Services:
     """Return what the views work with."""
+    vocabulary = tokens.find(settings.tiktoken_cache_dir)
     return Services(
         upstream=upstream,
         catalogue=Catalogue(upstream),
@@ -130,6 +131,7 @@ def make_services(
         limits=Limits(settings.max_body_bytes, settings.body_timeout, settings.deadline),
         beat=Beat(settings.heartbeat_after, settings.heartbeat_interval),
         pictures=pictures if settings.fetch_images else None,
+        decode=vocabulary.decode if vocabulary is not None else None,
         short_ways=short_ways,
         merged=set(),
     )

@@ -129,6 +129,14 @@ class Settings:
         "Let O2O_DEFAULT_MODEL answer for models that Ollama does not have, too.",
     )
 
+    tiktoken_cache_dir: str | None = _setting(
+        None,
+        kinds.text(),
+        _MODELS,
+        "tiktoken's folder, whose vocabulary cl100k_base reads prompts and inputs that come as token arrays.",
+        names=("TIKTOKEN_CACHE_DIR",),
+    )
+
     num_ctx: int | None = _setting(
         None,
         kinds.whole(unit="tokens"),

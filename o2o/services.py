@@ -7,6 +7,7 @@ from typing import NamedTuple
 from o2o.admission import Admission, Room
 from o2o.catalogue import Catalogue
 from o2o.translate.policy import Policy
+from o2o.translate.token_arrays import Decode
 from o2o.upstream.client import Upstream
 from o2o.upstream.pictures import Pictures
 from o2o.upstream.replies import Beat
@@ -32,6 +33,8 @@ class Services(NamedTuple):
     beat: Beat
     pictures: Pictures | None
     """Fetches images by address; None where that is turned off."""
+    decode: Decode | None
+    """Reads token arrays; None where there is no vocabulary."""
     short_ways: bool
     """False: everything takes the plain way, which gives the same answers; for tests."""
     merged: set[str]

@@ -1,7 +1,7 @@
 """`POST /v1/completions`: text that goes on from a prompt, whole or as a stream.
 
-Deviations from OpenAI's: token arrays, and `echo` together with `logprobs`, are refused, since Ollama can
-neither read another tokenizer's numbers nor score a prompt.
+Deviations from OpenAI's: `echo` together with `logprobs` is refused, since Ollama cannot score a prompt, and so are
+token arrays, unless the operator has tiktoken's vocabulary: Ollama cannot read another tokenizer's numbers.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from o2o.blueprints._respond import Delivery
 from o2o.schemas import check_completions, known_parameters
 from o2o.services import Services
 from o2o.translate import asking, completions, options
+from o2o.translate.token_arrays import as_text
 from o2o.translate.turn import Choice, Stamp
 from o2o.translate.usage import total
 
@@ -29,6 +30,7 @@ def blueprint(services: Services) -> Blueprint:
         body = check_completions(raw, plain=not services.short_ways)
         unknown = asking.unknown(body, known, policy)
         resolved = _answer.resolve_model(services, ticket, body)
+        body["prompt"] = as_text(body["prompt"], "prompt", services.decode)
         wanted = completions.wanted(body, policy)
         facts = _answer.facts(services, resolved, options.needs_facts(body, resolved.defaults))
         sampling = options.sampling(

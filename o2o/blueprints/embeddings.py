@@ -1,7 +1,8 @@
 """`POST /v1/embeddings`: vectors of texts, as lists of numbers or as base64.
 
-Deviations from OpenAI's: token arrays are refused, since their numbers belong to another tokenizer. An input
-that is too long is an error unless `truncate` or O2O_EMBED_TRUNCATE says otherwise.
+Deviations from OpenAI's: token arrays are refused unless the operator has tiktoken's vocabulary, since their
+numbers belong to another tokenizer. An input that is too long is an error unless `truncate` or
+O2O_EMBED_TRUNCATE says otherwise.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from o2o.services import Services
 from o2o.translate import asking, embeddings
 from o2o.translate.faults import overflow, to_error
 from o2o.translate.policy import Resolved
+from o2o.translate.token_arrays import as_text
 
 _TURNS = 8
 """Parts of an answer after which others get their turn."""
@@ -47,6 +49,7 @@ def blueprint(services: Services) -> Blueprint:
         ticket, raw = _answer.open_request(services)
         body = check_embeddings(raw, plain=not services.short_ways)
         unknown = asking.unknown(body, known, policy)
+        body["input"] = as_text(body["input"], "input", services.decode)
         resolved = _answer.resolve_model(services, ticket, body)
         facts = _answer.facts(services, resolved, body.get("dimensions") is not None)
         question = embeddings.to_ollama(

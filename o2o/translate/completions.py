@@ -97,8 +97,8 @@ def _prompts(prompt: Any) -> list[str]:
         )
     if not all(isinstance(item, str) for item in prompts):
         raise BadRequest(
-            "Token arrays cannot be used as a prompt: their numbers belong to another tokenizer."
-            " Send the prompt as text.",
+            "Token arrays cannot be used as a prompt: their numbers belong to another tokenizer. Send the prompt as "
+            "text. (Or let the operator give this server tiktoken's vocabulary: TIKTOKEN_CACHE_DIR.)",
             code="unsupported_value",
             param="prompt",
         )

@@ -240,7 +240,8 @@ def _not_text(value: Any, param: str) -> BadRequest:
     if isinstance(value, list) or (isinstance(value, int) and not isinstance(value, bool)):
         return BadRequest(
             "Token arrays cannot be embedded: their numbers belong to another tokenizer. Send the text itself; "
-            "with LangChain's OpenAIEmbeddings that is check_embedding_ctx_length=False.",
+            "with LangChain's OpenAIEmbeddings that is check_embedding_ctx_length=False. (Or let the operator give "
+            "this server tiktoken's vocabulary: TIKTOKEN_CACHE_DIR.)",
             code="unsupported_value",
             param="input",
         )

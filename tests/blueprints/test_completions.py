@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.blueprints.calling import CaseUpstream, app, check_envelope, events, 
 from tests.cases import Case, plain, played, reply
 from tests.fakes import Script, ScriptedUpstream
 from tests.table import check_told
+from tests.test_tokens import vocabulary
 
 PATH = "/v1/completions"
 BODY: dict[str, Any] = {"model": "m", "prompt": "Hi"}
@@ -127,3 +129,13 @@ def test_a_loaded_window_is_kept_where_a_smaller_one_is_asked_for() -> None:
     response = served.post(PATH, {**BODY, "num_ctx": 4096})
     assert response.headers["x-o2o-num-ctx"] == "8192"
     assert served.upstream.asked[0][1]["options"]["num_ctx"] == 8192
+
+
+def test_prompts_of_tokens_are_read_where_the_operator_has_a_vocabulary(tmp_path: Path) -> None:
+    served = scripted(THERE, THERE, THERE, tiktoken_cache_dir=str(vocabulary(tmp_path)))
+    answer = served.post(PATH, {**BODY, "prompt": [1, 2, 5], "echo": True}).get_json()
+    assert [choice["text"] for choice in answer["choices"]] == ["hello w there"]
+    answer = served.post(PATH, {**BODY, "prompt": [[1], [2]], "echo": True}).get_json()
+    assert [choice["text"] for choice in answer["choices"]] == ["he there", "llo there"]
+    error = check_envelope(served.post(PATH, {**BODY, "prompt": [[1], [2, 7]]}).get_json())
+    assert (error["code"], error["param"]) == ("invalid_value", "prompt[1][1]")

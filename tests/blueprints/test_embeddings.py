@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from o2o.errors import Refused
 from tests.blueprints.calling import App, app, check_envelope, scripted
 from tests.fakes import Script, ScriptedUpstream
+from tests.test_tokens import vocabulary
 
 PATH = "/v1/embeddings"
 BODY: dict[str, Any] = {"model": "m", "input": "Hi"}
@@ -86,4 +88,40 @@ def test_an_input_that_is_too_long_is_told_with_its_number_and_the_models_length
     assert (response.status_code, error["code"]) == (400, "context_length_exceeded")
     assert "256 tokens" in error["message"]
     assert "input[1]" in error["message"]
+    served.check_released()
+
+
+@pytest.mark.parametrize(("given", "read"), [([1, 2, 0], ["hello!"]), ([[1, 2], [5]], ["hello", " w"])])
+def test_token_arrays_are_read_where_the_operator_has_a_vocabulary(
+    tmp_path: Path, given: Any, read: list[str]
+) -> None:
+    vectors: Script = [[{"embeddings": [[1.0]] * len(read), "prompt_eval_count": 3}]]
+    served = scripted(vectors, tiktoken_cache_dir=str(vocabulary(tmp_path)))
+    response = served.post(PATH, {**BODY, "input": given})
+    assert response.status_code == 200, response.data
+    assert [item["index"] for item in response.get_json()["data"]] == list(range(len(read)))
+    assert served.upstream.asked[0][1]["input"] == read
+
+
+def test_token_arrays_are_refused_with_the_remedy_where_there_is_none(tmp_path: Path) -> None:
+    served = scripted(tiktoken_cache_dir=str(tmp_path))
+    error = check_envelope(served.post(PATH, {**BODY, "input": [1, 2]}).get_json())
+    assert (error["code"], error["param"]) == ("unsupported_value", "input")
+    for remedy in ("check_embedding_ctx_length=False", "TIKTOKEN_CACHE_DIR"):
+        assert remedy in error["message"]
+    served.check_released()
+
+
+def test_as_many_arrays_of_as_many_tokens_as_openai_takes_are_read_and_no_more(tmp_path: Path) -> None:
+    vectors: Script = [[{"embeddings": [[1.0]] * 512}]]
+    served = scripted(*[vectors] * 4, tiktoken_cache_dir=str(vocabulary(tmp_path)))
+    response = served.post(PATH, {**BODY, "input": [[0] * 2048] * 2048})
+    assert response.status_code == 200
+    assert len(response.get_json()["data"]) == 2048
+    assert {text for _, payload in served.upstream.asked for text in payload["input"]} == {"!" * 2048}
+    for given, param in (([[0]] * 2049, "input"), ([[0], [0] * 2049], "input[1]"), ([0] * 2049, "input")):
+        error = check_envelope(served.post(PATH, {**BODY, "input": given}).get_json())
+        assert (error["code"], error["param"]) == ("array_above_max_length", param)
+    error = check_envelope(served.post(PATH, {**BODY, "input": [[0], [100257]]}).get_json())
+    assert (error["code"], error["param"]) == ("invalid_value", "input[1][0]")
     served.check_released()
