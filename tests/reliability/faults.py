@@ -376,7 +376,7 @@ def _end_badly(answer: Answer, made: Made) -> None:
     elif made.fault == "error":
         answer.line({"error": "model runner has unexpectedly stopped"})
     elif made.fault == "bad utf8":
-        answer.raw(b'{"a":"\xff"}\n')
+        answer.raw(encode(answer.text_line("#")).replace(b"#", b"\xff") + b"\n")
     if made.fault not in ("close", "reset", "cut"):
         answer.end()
 
