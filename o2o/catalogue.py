@@ -11,7 +11,7 @@ from o2o.errors import ModelNotFound, O2OError, Refused
 from o2o.translate.facts import Facts, facts_from_show
 from o2o.translate.faults import to_error
 from o2o.translate.names import canonical
-from o2o.translate.window import AUTOMATIC
+from o2o.translate.window import AUTOMATIC, Kept
 from o2o.upstream.client import Upstream
 
 KEEP = 60.0
@@ -47,7 +47,8 @@ class Catalogue:
         self._digests: dict[str, str] = {}
         self._asked: set[str] = set()
         self._slots = threading.Semaphore(_AT_ONCE)
-        self._sent: dict[str, int] = {}
+        self._sent: set[str] = set()
+        self._grew: set[str] = set()
         self._windows: tuple[float, dict[str, int]] = (float("-inf"), {})
         self._version: tuple[float, tuple[int, ...]] | None = None
 
@@ -89,22 +90,27 @@ class Catalogue:
 
         Where nobody ever asked for a window here it is None, and Ollama is not asked.
         """
-        key = canonical(model)
-        if wanted is None and key not in self._sent:
+        if wanted is None and canonical(model) not in self._sent:
             return None
         loaded = self.loaded_window(model)
         if wanted is None:
-            # What Ollama chose by itself it will choose again; anything else came from here.
-            return None if loaded in AUTOMATIC and loaded != self._sent[key] else loaded
+            return loaded
         return wanted if loaded is None else max(wanted, loaded)
 
-    def sent_window(self, model: str, window: int) -> None:
+    def kept_window(self, model: str) -> Kept | None:
+        """Return the window to ask for where nobody wants one, and whether it grew here."""
+        window = self.window(model, None)
+        return None if window is None else Kept(window, canonical(model) in self._grew)
+
+    def sent_window(self, model: str, window: int, *, grown: bool = False) -> None:
         """Remember that a window was asked for: from now on this model keeps the largest."""
         key = canonical(model)
         if key not in self._sent and window in AUTOMATIC and self._windows[1].get(key) == window:
             return  # it had this window before, most likely by Ollama's own choice
         if key in self._sent or len(self._sent) < _MOST:
-            self._sent[key] = window
+            self._sent.add(key)
+            if grown:
+                self._grew.add(key)
             # It is loaded with it now, whatever the last look said.
             self._windows[1][key] = max(window, self._windows[1].get(key, 0))
 
@@ -117,7 +123,9 @@ class Catalogue:
             except O2OError:
                 return None
             self._windows = (now, found)
-        return self._windows[1].get(canonical(model))
+        windows = self._windows[1]
+        # Two names of one model share what is loaded, which is listed under the first.
+        return windows.get(canonical(model)) or windows.get(self.digest(model) or "")
 
     def version(self) -> tuple[int, ...] | None:
         """Return Ollama's version, asked once in a while; None when it cannot be had."""
@@ -177,9 +185,12 @@ def parse_version(text: str) -> tuple[int, ...]:
 
 
 def loaded_windows(ps: Mapping[str, Any]) -> dict[str, int]:
-    """Return the window of each loaded model, by its canonical name."""
-    return {
-        canonical(entry["name"]): entry["context_length"]
-        for entry in ps.get("models") or ()
-        if isinstance(entry.get("name"), str) and isinstance(entry.get("context_length"), int)
-    }
+    """Return the window of each loaded model, by its canonical name and by its digest."""
+    found: dict[str, int] = {}
+    for entry in ps.get("models") or ():
+        name, digest, window = entry.get("name"), entry.get("digest"), entry.get("context_length")
+        if isinstance(name, str) and isinstance(window, int):
+            found[canonical(name)] = window
+            if isinstance(digest, str) and digest:
+                found[digest] = max(window, found.get(digest, 0))
+    return found

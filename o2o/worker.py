@@ -45,6 +45,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         """Become a worker."""
         self._callers: dict[Any, Any] = {}
         self._idle: dict[Any, _Waiting] = {}
+        self._quitting = False
         # The Server header says who answers, not what runs here.
         wsgi.SERVER = "o2o"
         super().init_process()
@@ -77,6 +78,13 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         for greenlet, waiting in list(self._idle.items()):
             if not gevent.select.select([self._callers[greenlet]], [], [], 0)[0]:
                 gevent.kill(greenlet, waiting)
+
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """End at once; told twice, once is enough."""
+        # Ctrl-C reaches this process by the terminal and by its master, and a second end is a traceback.
+        if not self._quitting:
+            self._quitting = True
+            super().handle_quit(sig, frame)
 
     @property
     def seconds_to_stop(self) -> float:

@@ -11,6 +11,7 @@ import pytest
 from o2o.catalogue import KEEP, Catalogue, loaded_windows, parse_version
 from o2o.errors import ModelNotFound, Refused, UpstreamUnavailable
 from o2o.translate.names import canonical
+from o2o.translate.window import Kept
 from o2o.upstream.ndjson import Reply
 from tests.fakes import ScriptedUpstream
 
@@ -210,18 +211,52 @@ def test_a_window_that_was_asked_for_stays_at_least_as_large(
     assert known.window("m", wanted) == window
 
 
-def test_a_window_that_ollama_chose_by_itself_is_left_to_it() -> None:
-    class Automatic(Counting):
-        def ps(self) -> Reply:
-            return {"models": [{"name": "m", "context_length": 4096}]}
+class Automatic(Counting):
+    """An upstream whose model has the window that `chosen` says."""
 
-    clock = Clock()
-    known = Catalogue(Automatic(), clock=clock)
-    assert known.loaded_window("m") == 4096
-    known.sent_window("m", 8192)
-    assert known.window("m", None) == 8192
+    chosen = 4096
+
+    def ps(self) -> Reply:
+        return {"models": [{"name": "m", "digest": "d", "context_length": self.chosen}]}
+
+
+def test_a_window_that_another_process_made_grow_is_kept_though_it_looks_like_ollamas_own_choice() -> None:
+    clock, upstream = Clock(), Automatic()
+    known = Catalogue(upstream, clock=clock)
+    assert known.kept_window("m") is None
+    known.sent_window("m", 8192, grown=True)
+    upstream.chosen = 8192
+    assert known.kept_window("m") == Kept(8192, grown=True)
+    upstream.chosen = 32768
     clock.now += 3
-    assert known.window("m", None) is None
+    assert known.window("m", None) == 32768
+    assert known.window("m", 4096) == 32768
+    assert Catalogue(upstream).window("m", None) is None
+
+
+def test_a_window_that_somebody_asked_for_did_not_grow() -> None:
+    known, _, _ = catalogue()
+    known.sent_window("m", 8192)
+    assert known.kept_window("m") == Kept(8192, grown=False)
+
+
+def test_a_model_under_another_name_has_the_same_window() -> None:
+    known, _, _ = catalogue(m={}, x={})
+    assert known.loaded_window("x") is None
+    same = loaded_windows({"models": [{"name": "m", "digest": "digest-of-x", "context_length": 512}]})
+    assert same == {canonical("m"): 512, "digest-of-x": 512}
+
+    class Shared(Counting):
+        def ps(self) -> Reply:
+            return {"models": [{"name": "m", "digest": "digest-of-x", "context_length": 512}]}
+
+    other = Catalogue(Shared(m={}, x={}))
+    assert other.loaded_window("x") is None
+    other.listing(5)
+    assert other.loaded_window("x") == 512
+
+
+def test_a_window_that_ollama_chose_by_itself_is_left_to_it() -> None:
     other = Catalogue(Automatic())
     assert other.window("m", 2048) == 4096
     other.sent_window("m", 4096)

@@ -109,7 +109,8 @@ class Delivery:
         services, target = self._services, self._resolved.target
         window = self._turns[0].num_ctx
         if window is not None:
-            services.catalogue.sent_window(target, window)
+            grown = any("num_ctx_grown" in turn.warnings for turn in self._turns)
+            services.catalogue.sent_window(target, window, grown=grown)
         if any("roles_merged" in turn.warnings for turn in self._turns):
             services.merged.add(services.catalogue.digest(target) or target)
 

@@ -85,6 +85,8 @@ def blueprint(services: Services) -> Blueprint:
             num_ctx_header=_answer.num_ctx_header(request.headers.get("x-o2o-num-ctx")),
             images=_answer.fetch_pictures(services, ticket, body["messages"]),
         )
+        if question.num_ctx is None:
+            return question.keeping(services.catalogue.kept_window(resolved.target))
         return question.with_window(services.catalogue.window(resolved.target, question.num_ctx))
 
     def make_turns(question: asking.Question, body: ChatRequest) -> list[ChatTurn]:

@@ -42,9 +42,11 @@ def blueprint(services: Services) -> Blueprint:
             default_limit=policy.completions_max_tokens,
             zero_limit=True,
         )
-        window = services.catalogue.window(resolved.target, sampling.options.get("num_ctx"))
+        wish = sampling.options.get("num_ctx")
+        if wish is None:
+            sampling.kept = services.catalogue.kept_window(resolved.target)
+        window = services.catalogue.window(resolved.target, wish)
         if window is not None:
-            sampling.kept = window if "num_ctx" not in sampling.options else None
             sampling.options["num_ctx"] = window
         whole = not body.get("stream")
         turns = completions.turns(resolved, wanted, sampling, policy, facts, whole=whole)

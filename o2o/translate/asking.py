@@ -13,6 +13,7 @@ from o2o.translate.facts import Facts, can
 from o2o.translate.ollama_options import seed_of
 from o2o.translate.policy import Policy, Resolved
 from o2o.translate.tools import Call, ToolPlan
+from o2o.translate.window import Kept
 
 Stage = Literal["plain", "form", "tools first", "forced"]
 """Which answer is wanted: any, one in a form, calls or else one in a form, a call."""
@@ -41,8 +42,7 @@ class Question:
     limit: int | None = None
     patient: bool = False
     ignored: list[str] = field(default_factory=list)
-    kept: int | None = None
-    """The window that is sent only because the model is loaded with it."""
+    kept: Kept | None = None
 
     @property
     def offered(self) -> ToolPlan | None:
@@ -98,8 +98,11 @@ class Question:
         """Return the same question for another window."""
         if window is None or window == self.num_ctx:
             return self
-        made = self._with_option("num_ctx", window)
-        return made if self.num_ctx is not None else replace(made, kept=window)
+        return self._with_option("num_ctx", window)
+
+    def keeping(self, kept: Kept | None) -> Question:
+        """Return the same question, which wants no window, for the one that the model is loaded with."""
+        return self if kept is None else replace(self.with_window(kept.window), kept=kept)
 
     @property
     def num_ctx(self) -> int | None:

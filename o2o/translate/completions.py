@@ -24,7 +24,7 @@ from o2o.translate.options import Sampling
 from o2o.translate.policy import Policy, Resolved
 from o2o.translate.turn import Ask, Choice, Stamp, texts
 from o2o.translate.usage import Usage
-from o2o.translate.window import larger_window
+from o2o.translate.window import Kept, larger_window
 
 _WITHOUT_EFFECT = ("reasoning_effort", "think", "template")
 """Thinking is always off here: the answer has no place for it."""
@@ -151,7 +151,7 @@ class CompletionTurn:
         index: int = 0,
         counted: bool = True,
         nothing: bool = False,
-        kept: int | None = None,
+        kept: Kept | None = None,
         whole: bool = False,
     ) -> None:
         self.index = index

@@ -16,6 +16,7 @@ from o2o.errors import BadRequest, Forbidden
 from o2o.translate.facts import Facts
 from o2o.translate.ollama_options import GONE, OPTIONS, RUNNER, check_option, seed, wrong_type
 from o2o.translate.policy import Policy
+from o2o.translate.window import Kept
 
 Body = Mapping[str, Any]
 
@@ -61,8 +62,7 @@ class Sampling:
     keep_alive: float | str | None = None
     limit: int | None = None
     ignored: list[str] = field(default_factory=list)
-    kept: int | None = None
-    """The window that is sent only because the model is loaded with it."""
+    kept: Kept | None = None
 
 
 @dataclass(frozen=True)

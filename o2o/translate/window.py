@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from o2o.errors import Refused
 from o2o.translate.facts import Facts
@@ -21,17 +21,25 @@ _ROOM = 1024
 """Tokens to leave for the answer."""
 
 
+class Kept(NamedTuple):
+    """A window that is asked for only because the model is loaded with it."""
+
+    window: int
+    grown: bool
+    """Whether it is that large because a prompt did not fit."""
+
+
 def larger_window(
-    refused: Refused, policy: Policy, facts: Facts | None, *, sent: int | None, kept: int | None = None
+    refused: Refused, policy: Policy, facts: Facts | None, *, sent: int | None, kept: Kept | None = None
 ) -> int | None:
     """Return the window to try once more with, or None where growing is not wanted or would not help.
 
-    `sent` is the window that was asked for, if one was: a caller's own is nobody else's to change. Without a
-    ceiling of the operator's only a window that Ollama chose by itself grows, or one that was grown here before:
-    `kept` is the window that was sent only because the model had it.
+    `sent` is the window that was asked for, if one was: a caller's own is nobody else's to change, but for one that is
+    `kept`. Without a ceiling of the operator's only a window that Ollama chose by itself grows, or one that has
+    grown before.
     """
     ceiling = policy.max_num_ctx
-    if sent == kept:
+    if kept is not None and sent == kept.window:
         sent = None
     if ceiling == 0 or (sent is not None and (ceiling is None or sent != policy.num_ctx)):
         return None
@@ -39,7 +47,7 @@ def larger_window(
     if found is None or found.n_prompt_tokens is None or found.n_ctx is None:
         return None
     if ceiling is None:
-        if found.n_ctx not in AUTOMATIC and found.n_ctx != kept:
+        if found.n_ctx not in AUTOMATIC and (kept is None or not kept.grown):
             return None
         ceiling = USUAL_CEILING
     if facts is not None and facts.context_length is not None:

@@ -12,6 +12,7 @@ from o2o.translate.asking import Question
 from o2o.translate.facts import Facts
 from o2o.translate.policy import Policy
 from o2o.translate.tools import Call
+from o2o.translate.window import Kept
 from tests.driving import question
 
 BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
@@ -209,6 +210,9 @@ def test_a_question_can_be_asked_for_another_window() -> None:
     assert made.with_window(4096) is made
     assert made.with_window(8192).payload["options"] == {"num_ctx": 8192}
     assert asked().num_ctx is None
+    assert asked().keeping(None).payload == asked().payload
+    kept = asked().keeping(Kept(8192, grown=True))
+    assert (kept.num_ctx, kept.kept) == (8192, Kept(8192, grown=True))
 
 
 def test_where_a_prefill_may_be_repeated_it_is_remembered() -> None:

@@ -7,7 +7,7 @@ import pytest
 from o2o.errors import Refused
 from o2o.translate.facts import Facts
 from o2o.translate.policy import Policy
-from o2o.translate.window import larger_window, shifted
+from o2o.translate.window import Kept, larger_window, shifted
 
 
 def refusal(prompt: int, window: int) -> Refused:
@@ -88,8 +88,23 @@ def test_an_answer_that_outgrew_its_window_is_noticed() -> None:
     assert not shifted({}, 1)
 
 
-def test_a_window_that_grew_here_grows_on() -> None:
+@pytest.mark.parametrize(
+    ("kept", "ceiling", "larger"),
+    [
+        (Kept(8192, grown=True), None, 16384),
+        (Kept(8192, grown=False), None, None),
+        (None, None, None),
+        (Kept(8192, grown=True), 0, None),
+        (Kept(8192, grown=False), 16384, 16384),
+        (Kept(4096, grown=True), None, None),
+    ],
+)
+def test_a_window_that_is_only_kept_grows_on_where_it_grew_before_or_the_operator_says_how_far(
+    kept: Kept | None, ceiling: int | None, larger: int | None
+) -> None:
     refused = refusal(10000, 8192)
-    assert larger_window(refused, Policy(), None, sent=8192, kept=8192) == 16384
-    assert larger_window(refused, Policy(), None, sent=8192, kept=None) is None
-    assert larger_window(refused, Policy(max_num_ctx=0), None, sent=8192, kept=8192) is None
+    assert larger_window(refused, Policy(max_num_ctx=ceiling), None, sent=8192, kept=kept) == larger
+
+
+def test_a_window_that_ollama_chose_and_that_is_kept_may_grow() -> None:
+    assert larger_window(refusal(5000, 4096), Policy(), None, sent=4096, kept=Kept(4096, grown=False)) == 8192
