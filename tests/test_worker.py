@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import re
+import signal
 import socket
 import sys
 import time
@@ -402,6 +404,20 @@ def test_a_worker_that_nobody_uses_ends_at_once() -> None:
         began = time.monotonic()
         assert server.stop() == 0
         assert time.monotonic() - began < 5
+
+
+def test_control_c_ends_everything_at_once_and_leaves_no_traceback() -> None:
+    with _start() as server:
+        _get(server, "/hello")
+        [worker] = re.findall(r"worker with pid: (\d+)", server.log)
+        began = time.monotonic()
+        # As a terminal does: everybody in the foreground is told, and then the master tells its worker again.
+        for pid in (int(worker), server.process.pid):
+            os.kill(pid, signal.SIGINT)
+        assert server.process.wait(10) == 0
+        assert time.monotonic() - began < 5
+    assert "Traceback" not in server.log
+    assert "failed with SystemExit" not in server.log
 
 
 def test_a_connection_that_says_nothing_does_not_hold_up_the_end() -> None:
