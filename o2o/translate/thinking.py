@@ -57,6 +57,7 @@ def wish(body: Body, *, defaults: Body, facts: Facts | None, version: tuple[int,
         return _NO_WISH
     hidden = _hidden(body)
     ignored = [param for param, given in _budgets(body) if given is not None]
+    ignored += _other_kwargs(body)
     cannot = can(facts, "thinking") is False
     for param, read in _WISHES:
         value = read(body)
@@ -166,6 +167,8 @@ _WISHES: tuple[tuple[str, Callable[[Body], Think | None]], ...] = (
 )
 
 
+_KWARGS = ("reasoning_effort", "enable_thinking", "thinking")
+
 _NAMES = frozenset(param.partition(".")[0] for param, _ in _WISHES) | {"include_reasoning"}
 
 
@@ -175,6 +178,12 @@ def _budgets(body: Body) -> tuple[tuple[str, Any], ...]:
         ("reasoning.max_tokens", _inner(body, "reasoning").get("max_tokens")),
         ("thinking.budget_tokens", _inner(body, "thinking").get("budget_tokens")),
     )
+
+
+def _other_kwargs(body: Body) -> list[str]:
+    """Return what a caller wants to tell the template beside how to think: Ollama has no way to."""
+    kwargs = _inner(body, "chat_template_kwargs")
+    return [f"chat_template_kwargs.{name}" for name in kwargs if name not in _KWARGS]
 
 
 def _hidden(body: Body) -> bool:

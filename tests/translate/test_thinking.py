@@ -118,6 +118,12 @@ def test_an_effort_of_none_is_no_wish_to_think() -> None:
     assert wanted({"reasoning_effort": "none"}, facts=PLAIN) == Wish(False)
 
 
+def test_what_else_is_meant_for_the_template_is_listed() -> None:
+    kwargs = {"enable_thinking": False, "tone": "dry", "thinking": None}
+    assert wanted({"chat_template_kwargs": kwargs}) == Wish(False, ["chat_template_kwargs.tone"])
+    assert wanted({"chat_template_kwargs": {"tone": "dry"}}).ignored == ["chat_template_kwargs.tone"]
+
+
 def test_limits_of_thinking_alone_are_listed() -> None:
     assert wanted({"reasoning": {"max_tokens": 100}}) == Wish(True, ["reasoning.max_tokens"])
     assert wanted({"reasoning": {"max_tokens": 0}}) == Wish(False, ["reasoning.max_tokens"])
