@@ -5,6 +5,7 @@ Nothing here knows what is asked or answered, nor how it is written to the calle
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -52,14 +53,42 @@ def _read(turn: Turn, upstream: Upstream, line: Line, beat: Beat | None) -> Run:
     ask = turn.ask
     assert ask is not None
     replies = upstream.ask(ask.path, ask.payload, line, patient=ask.patient, beat=beat)
+    hidden = _Hidden(beat)
     try:
         for batch in replies:
-            yield turn.feed(batch) if batch else None
+            choices = turn.feed(batch) if batch else None
+            if choices:
+                hidden.since = None
+                yield choices
+            else:
+                yield hidden.beat(choices)
     except Refused as refused:
         return turn.refused(refused)
     finally:
         replies.close()
     return turn.close()
+
+
+class _Hidden:
+    """Notices when Ollama talks and the caller hears nothing: hidden thoughts, calls that are collected.
+
+    Beats for what Ollama does not say come with the replies.
+    """
+
+    def __init__(self, beat: Beat | None) -> None:
+        self.since: float | None = None
+        """When something began to come that is not shown, or the last beat was; None after what is shown."""
+        self._after, self._interval = beat or (math.inf, math.inf)
+
+    def beat(self, choices: list[Choice] | None) -> list[Choice] | None:
+        """Return None when a beat is due, and otherwise `choices`, which are empty, or None for a beat that was."""
+        now = time.monotonic()
+        if self.since is None:
+            self.since = now
+        if choices is not None and now - self.since < self._after:
+            return choices
+        self.since, self._after = now, self._interval
+        return None
 
 
 def begun(started: Run) -> Run:

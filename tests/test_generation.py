@@ -89,6 +89,17 @@ def test_what_comes_is_fed_and_the_end_is_returned() -> None:
     assert upstream.given[0].closed
 
 
+def test_what_comes_and_is_not_shown_is_a_silence_that_is_filled() -> None:
+    hidden = [{"thought": "hm"}]
+    upstream = ScriptedUpstream([hidden, [{"text": "a"}], hidden, END])
+    items, _ = read(run(CountingTurn(), upstream, Line(), Beat(0.0, 0.0)))
+    assert items == [None, [{"index": 0, "text": "a"}], None, None]
+    upstream = ScriptedUpstream([hidden, hidden, END])
+    assert read(run(CountingTurn(), upstream, Line(), Beat(60.0, 60.0)))[0] == [[], [], []]
+    upstream = ScriptedUpstream([hidden, hidden, END])
+    assert read(run(CountingTurn(), upstream, Line()))[0] == [[], [], []]
+
+
 def test_a_turn_that_asks_again_is_asked_again() -> None:
     upstream = ScriptedUpstream([END], [END])
     items, last = read(run(CountingTurn(asks=2), upstream, Line()))
