@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Path = Literal["rendered", "native", "unknown"]
@@ -35,9 +35,7 @@ class Facts:
     embedding_length: int | None = None
     path: Path = "unknown"
     thinking_values: tuple[str, ...] | None = None
-    thinking_default: str | bool | None = None
     remote: bool = False
-    digest: str | None = None
     harmony: bool = False
 
 
@@ -51,7 +49,6 @@ def facts_from_show(show: Mapping[str, Any], model: str) -> Facts:
     )
     thinking = _mapping(show.get("thinking"))
     values = thinking.get("values")
-    default = thinking.get("default")
     return Facts(
         model=model,
         capabilities=known,
@@ -60,15 +57,9 @@ def facts_from_show(show: Mapping[str, Any], model: str) -> Facts:
         embedding_length=_length(show, "embedding_length"),
         path=_path(show, known),
         thinking_values=tuple(v for v in values if isinstance(v, str)) if isinstance(values, list) else None,
-        thinking_default=default if isinstance(default, (str, bool)) else None,
         remote=bool(show.get("remote_model") or show.get("remote_host")),
         harmony=_is_harmony(show),
     )
-
-
-def with_digest(facts: Facts, digest: str | None) -> Facts:
-    """Return `facts` with the digest that `/api/tags` gives for the model."""
-    return replace(facts, digest=digest)
 
 
 def can(facts: Facts | None, capability: str) -> bool | None:
