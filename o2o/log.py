@@ -43,21 +43,16 @@ def _value(value: object) -> str:
 class Formatter(logging.Formatter):
     """One line a record, in UTC; what follows (a traceback) is indented, so that nothing can pass for a record."""
 
-    default_time_format = "%Y-%m-%dT%H:%M:%S"
-    default_msec_format = "%s.%03dZ"
-
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
-        self.converter = time.gmtime
-
-    _second = -1
-    _stamp = ""
+        self._second = -1
+        self._stamp = ""
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
         """Return the time in UTC; of many lines in one second the date is made once."""
         second = int(record.created)
         if second != self._second:
-            self._stamp = time.strftime(self.default_time_format, time.gmtime(second))
+            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
             self._second = second
         return f"{self._stamp}.{int(record.msecs):03d}Z"
 

@@ -38,14 +38,13 @@ class Offered:
 class ToolPlan:
     """The tools of one turn: those the model may call, whether it must, and how calls are answered.
 
-    With mode `none` nothing is offered, and calls that come all the same are to be dropped. `only` is set where
-    the caller allowed some of its tools only; `offered` holds no others. Without `parallel` one call is the
-    most. `legacy` calls are answered as `function_call`.
+    With mode `none` nothing is offered, and calls that come all the same are to be dropped. Where the caller
+    allowed some of its tools only, `offered` holds no others. Without `parallel` one call is the most. `legacy`
+    calls are answered as `function_call`.
     """
 
     offered: tuple[Offered, ...]
     mode: Mode = "auto"
-    only: frozenset[str] | None = None
     parallel: bool = True
     legacy: bool = False
     by_name: Mapping[str, Offered] = field(init=False, repr=False, compare=False)
@@ -55,7 +54,7 @@ class ToolPlan:
 
     def demanding(self, name: str) -> ToolPlan:
         """Return the plan of a turn in which the tool called `name` has to be called."""
-        return replace(self, offered=(self.by_name[name],), mode="required", only=frozenset([name]))
+        return replace(self, offered=(self.by_name[name],), mode="required")
 
     def call(self, name: Any, arguments: Any) -> Call | None:
         """Return what a model wrote as a call; None if the tool is not offered or the arguments are none."""
@@ -71,21 +70,19 @@ class ToolPlan:
         return Call(tool.name, arguments, tool.kind)
 
 
-def choose(body: Mapping[str, Any], *, custom: bool = True, legacy: bool = True) -> ToolPlan | None:
+def choose(body: Mapping[str, Any]) -> ToolPlan | None:
     """Return the plan of a body's tools, or None if it has none; raises BadRequest.
 
     `functions` and `function_call` count where there are no `tools`. Custom tools are offered as functions with
-    one argument, `input`. With `custom` or `legacy` false those are refused as unsupported.
+    one argument, `input`.
     """
     tools, functions = body.get("tools"), body.get("functions")
     if tools:
-        offered = [_offered(tool, f"tools[{number}]", custom) for number, tool in enumerate(tools)]
+        offered = [_offered(tool, f"tools[{number}]") for number, tool in enumerate(tools)]
         mode, only = _choice(body.get("tool_choice"), offered)
         parallel = body.get("parallel_tool_calls") is not False
         old = False
     elif functions:
-        if not legacy:
-            raise _unsupported("functions", "Use 'tools' instead.")
         offered = [_function(item, f"functions[{n}]") for n, item in enumerate(functions)]
         mode, only = _choice(body.get("function_call"), offered, "function_call")
         parallel, old = False, True
@@ -93,18 +90,13 @@ def choose(body: Mapping[str, Any], *, custom: bool = True, legacy: bool = True)
         return None
     if only is not None:
         offered = [tool for tool in offered if tool.name in only]
-    return ToolPlan(tuple(offered), mode, only, parallel, old)
-
-
-def _unsupported(param: str, hint: str) -> BadRequest:
-    message = f"Unsupported parameter: '{param}' is not supported by this server. {hint}"
-    return BadRequest(message, code="unsupported_parameter", param=param)
+    return ToolPlan(tuple(offered), mode, parallel, old)
 
 
 # --- one tool
 
 
-def _offered(tool: Mapping[str, Any], param: str, custom: bool) -> Offered:
+def _offered(tool: Mapping[str, Any], param: str) -> Offered:
     kind = tool.get("type", "function")
     if kind == "function":
         # Flat tools, as the Responses API has them, are sent here too.
@@ -113,8 +105,6 @@ def _offered(tool: Mapping[str, Any], param: str, custom: bool) -> Offered:
     if kind != "custom":
         message = f"Invalid value: '{clip(str(kind))}'. Supported values are: 'function' and 'custom'."
         raise BadRequest(message, code="invalid_value", param=f"{param}.type")
-    if not custom:
-        raise _unsupported(f"{param}.type", "Offer a function with one string argument instead.")
     nested = tool.get("custom")
     return _custom(nested if nested is not None else tool, param)
 

@@ -57,7 +57,6 @@ def test_flat_tools_and_missing_types_are_understood() -> None:
 def test_a_call_of_one_of_the_tools_can_be_demanded() -> None:
     plan = plan_of(tools=[WEATHER, NOW], parallel_tool_calls=False).demanding("now")
     assert (plan.mode, plan.parallel) == ("required", False)
-    assert plan.only == frozenset({"now"})
     assert [tool.name for tool in plan.offered] == ["now"]
 
 
@@ -124,7 +123,6 @@ def test_the_choice_says_which_and_whether(choice: Any, mode: str, names: list[s
     plan = plan_of(tools=TOOLS, tool_choice=choice)
     assert plan.mode == mode
     assert [tool.name for tool in plan.offered] == names
-    assert plan.only == (frozenset(names) if len(names) < 3 else None)
 
 
 @pytest.mark.parametrize(
@@ -186,15 +184,6 @@ def test_an_unknown_function_of_the_older_choice_is_refused() -> None:
     with pytest.raises(BadRequest) as caught:
         choose({"functions": [NOW["function"]], "function_call": {"name": "other"}})
     assert caught.value.param == "function_call"
-
-
-def test_what_is_not_emulated_can_be_refused() -> None:
-    with pytest.raises(BadRequest) as caught:
-        choose({"tools": TOOLS}, custom=False)
-    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "tools[2].type")
-    with pytest.raises(BadRequest) as caught:
-        choose({"functions": [NOW["function"]]}, legacy=False)
-    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "functions")
 
 
 @pytest.mark.parametrize(
