@@ -203,6 +203,20 @@ def _slow_late(answer: Answer) -> None:
     answer.end()
 
 
+@_fault("thinking")
+def _thinking(answer: Answer) -> None:
+    """Think for a second, a thought every 50 ms, and then speak."""
+    for number in range(20):
+        answer.line(
+            {
+                **answer.text_line(""),
+                "message": {"role": "assistant", "content": "", "thinking": f"{number} "},
+            }
+        )
+        answer.wait(0.05)
+    _good(answer)
+
+
 @_fault("endless")
 def _endless(answer: Answer) -> None:
     """Say a word every 50 ms, for ever."""
