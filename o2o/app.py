@@ -15,7 +15,7 @@ from o2o import errors, tokens
 from o2o.admission import Admission, Room
 from o2o.auth import Keys, is_open
 from o2o.blueprints import chat, completions, elsewhere, embeddings, models, ops
-from o2o.blueprints._answer import as_json
+from o2o.blueprints._response import as_json
 from o2o.catalogue import Catalogue
 from o2o.config import Settings
 from o2o.ids import new_id

@@ -20,7 +20,9 @@ MOST_LINES = 400
 
 TESTED_ELSEWHERE = {
     "__main__": "test_cli.py",
-    "blueprints/_answer": "e2e",
+    "blueprints/_delivery": "e2e",
+    "blueprints/_request": "e2e",
+    "blueprints/_response": "e2e",
     "blueprints/chat": "e2e",
     "blueprints/completions": "e2e",
     "blueprints/elsewhere": "e2e",
@@ -32,6 +34,9 @@ TESTED_ELSEWHERE = {
     "schemas/_fast": "schemas/test_schemas.py",
     "schemas/_load": "schemas/test_schemas.py",
     "services": "e2e",
+    "translate/splicing": "property/test_splicing_laws.py",
+    "upstream/exchange": "upstream/test_client.py",
+    "upstream/replies": "upstream/test_client.py",
 }
 """Modules without a test module of their own name, and where they are tested instead."""
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
-from o2o.blueprints import _answer
-from o2o.blueprints._respond import Delivery
+from o2o.blueprints import _request, _response
+from o2o.blueprints._delivery import Delivery
 from o2o.errors import BadRequest
 from o2o.generation import run
+from o2o.ids import new_id
 from o2o.schemas import ChatRequest, check_chat, known_parameters
 from o2o.services import Services
 from o2o.ticket import Ticket
@@ -34,7 +35,7 @@ def blueprint(services: Services) -> Blueprint:
     @made.post("/chat/completions")
     def create() -> Response:
         ticket, body, ignored = read()
-        resolved = _answer.resolve_model(services, ticket, body)
+        resolved = _request.resolve_model(services, ticket, body)
         question = ask(ticket, body, resolved)
         turns = make_turns(question, body)
         delivery = Delivery(
@@ -52,21 +53,21 @@ def blueprint(services: Services) -> Blueprint:
     def count() -> Response:
         """Count the tokens of a prompt as the model itself does: by having it read the prompt."""
         ticket, body, ignored = read()
-        resolved = _answer.resolve_model(services, ticket, body)
+        resolved = _request.resolve_model(services, ticket, body)
         question = ask(ticket, body, resolved)
         turn = CountTurn(question)
-        _answer.admit(services, ticket)
+        _request.admit(services, ticket)
         for _ in run(turn, services.upstream, ticket.line):
             pass
         if turn.num_ctx is not None:
             services.catalogue.sent_window(resolved.target, turn.num_ctx)
-        headers = _answer.headers(question.ignored + ignored, (), turn.num_ctx)
-        return _answer.as_json(
+        headers = _response.headers(question.ignored + ignored, (), turn.num_ctx)
+        return _response.as_json(
             {"object": "chat.completion.input_tokens", "input_tokens": turn.tokens}, headers=headers
         )
 
     def read() -> tuple[Ticket, ChatRequest, list[str]]:
-        ticket, raw = _answer.open_request(services)
+        ticket, raw = _request.open_request(services)
         dropped: list[str] = []
         if responses_shape.is_responses_shape(raw):
             raw, dropped = responses_shape.to_chat_body(check_chat(raw, plain=not services.short_ways))
@@ -80,10 +81,10 @@ def blueprint(services: Services) -> Blueprint:
             body,
             resolved,
             policy=policy,
-            facts=_answer.facts(services, resolved, needed),
+            facts=_request.facts(services, resolved, needed),
             version=services.catalogue.version() if _wants_most(body) else None,
-            num_ctx_header=_answer.num_ctx_header(request.headers.get("x-o2o-num-ctx")),
-            images=_answer.fetch_pictures(services, ticket, body["messages"]),
+            num_ctx_header=_request.num_ctx_header(),
+            images=_request.fetch_pictures(services, ticket, body["messages"]),
         )
         if question.num_ctx is None:
             return question.keeping(services.catalogue.kept_window(resolved.target))
@@ -102,7 +103,7 @@ def blueprint(services: Services) -> Blueprint:
         return [
             ChatTurn(
                 question.reseeded(k),
-                new_id=_answer.new_call_id,
+                new_id=_new_call_id,
                 index=k,
                 whole=not body.get("stream"),
                 merged=merged,
@@ -112,6 +113,10 @@ def blueprint(services: Services) -> Blueprint:
         ]
 
     return made
+
+
+def _new_call_id() -> str:
+    return new_id("call_")
 
 
 def _wants_most(body: dict[str, Any]) -> bool:

@@ -6,10 +6,10 @@ token arrays, unless the operator has tiktoken's vocabulary: Ollama cannot read 
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
-from o2o.blueprints import _answer
-from o2o.blueprints._respond import Delivery
+from o2o.blueprints import _request
+from o2o.blueprints._delivery import Delivery
 from o2o.schemas import check_completions, known_parameters
 from o2o.services import Services
 from o2o.translate import asking, completions, options
@@ -26,19 +26,19 @@ def blueprint(services: Services) -> Blueprint:
 
     @made.post("/completions")
     def create() -> Response:
-        ticket, raw = _answer.open_request(services)
+        ticket, raw = _request.open_request(services)
         body = check_completions(raw, plain=not services.short_ways)
         unknown = asking.unknown(body, known, policy)
-        resolved = _answer.resolve_model(services, ticket, body)
+        resolved = _request.resolve_model(services, ticket, body)
         body["prompt"] = as_text(body["prompt"], "prompt", services.decode)
         wanted = completions.wanted(body, policy)
-        facts = _answer.facts(services, resolved, options.needs_facts(body, resolved.defaults))
+        facts = _request.facts(services, resolved, options.needs_facts(body, resolved.defaults))
         sampling = options.sampling(
             body,
             policy=policy,
             defaults=resolved.defaults,
             facts=facts,
-            num_ctx_header=_answer.num_ctx_header(request.headers.get("x-o2o-num-ctx")),
+            num_ctx_header=_request.num_ctx_header(),
             default_limit=policy.completions_max_tokens,
             zero_limit=True,
         )

@@ -10,9 +10,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
-from o2o.blueprints import _answer
+from o2o.blueprints import _request, _response
 from o2o.errors import O2OError, Refused
 from o2o.schemas import check_embeddings, known_parameters
 from o2o.services import Services
@@ -46,22 +46,22 @@ def blueprint(services: Services) -> Blueprint:
 
     @made.post("/embeddings")
     def create() -> Response:
-        ticket, raw = _answer.open_request(services)
+        ticket, raw = _request.open_request(services)
         body = check_embeddings(raw, plain=not services.short_ways)
         unknown = asking.unknown(body, known, policy)
         body["input"] = as_text(body["input"], "input", services.decode)
-        resolved = _answer.resolve_model(services, ticket, body)
-        facts = _answer.facts(services, resolved, body.get("dimensions") is not None)
+        resolved = _request.resolve_model(services, ticket, body)
+        facts = _request.facts(services, resolved, body.get("dimensions") is not None)
         question = embeddings.to_ollama(
             body,
             resolved,
             policy=policy,
             facts=facts,
-            num_ctx_header=_answer.num_ctx_header(request.headers.get("x-o2o-num-ctx")),
+            num_ctx_header=_request.num_ctx_header(),
         )
         asking.refuse_ignored(question.ignored, policy)
         question = question.with_window(services.catalogue.window(resolved.target, question.num_ctx))
-        _answer.admit(services, ticket)
+        _request.admit(services, ticket)
         replies: list[bytearray] = []
         for number, payload in enumerate(question.payloads):
             try:
@@ -77,7 +77,7 @@ def blueprint(services: Services) -> Blueprint:
         ticket.usage = answer.usage
         if question.num_ctx is not None:
             services.catalogue.sent_window(resolved.target, question.num_ctx)
-        headers = _answer.headers(question.ignored + unknown, (), question.num_ctx)
+        headers = _response.headers(question.ignored + unknown, (), question.num_ctx)
         if not answer.lazy:
             whole = b"".join(_unhurried(answer.parts))
             return Response(whole, headers=headers, mimetype="application/json")
@@ -88,7 +88,7 @@ def blueprint(services: Services) -> Blueprint:
         """Return what a refusal means; where an input is too long, with the length that the model takes."""
         window = None
         if overflow(refused) is not None:
-            facts = _answer.facts(services, resolved, needed=True)
+            facts = _request.facts(services, resolved, needed=True)
             window = facts.context_length if facts is not None else None
         return to_error(refused, model=resolved.requested, about="input", window=window, index=index)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from o2o.blueprints._answer import as_json
+from o2o.blueprints._response import as_json
 from o2o.errors import Forbidden, ModelNotFound, clip
 from o2o.services import Services
 from o2o.translate.models import find, to_openai

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from o2o.blueprints._answer import as_json
+from o2o.blueprints._response import as_json
 from o2o.errors import O2OError, ShuttingDown
 from o2o.hangup import watcher
 from o2o.services import Services

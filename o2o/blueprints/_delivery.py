@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from flask import Response, request
 
-from o2o.blueprints import _answer
+from o2o.blueprints import _request, _response
 from o2o.generation import run_all
 from o2o.hangup import caller_fd
 from o2o.ids import new_id
@@ -70,7 +70,7 @@ class Delivery:
     ) -> Response:
         """Run the turns and answer; ids begin with `prefix`, chunks with `head`, a whole answer is `completion`."""
         services, ticket = self._services, self._ticket
-        _answer.admit(services, ticket)
+        _request.admit(services, ticket)
         target = self._resolved.target
         mark = fingerprint(services.catalogue.digest(target))
         stamp = Stamp(new_id(prefix), int(time.time()), self._resolved.requested, mark)
@@ -78,16 +78,16 @@ class Delivery:
         beat = _beat(services.beat) if stream else None
         run = run_all(self._turns, services.upstream, ticket.line, beat, AT_ONCE)
         if stream:
-            chunks = _answer.Chunks(head(stamp), self._body, self._end)
-            return _answer.streamed(ticket, run, chunks, self._headers)
-        return _answer.whole(
+            chunks = _response.Chunks(head(stamp), self._body, self._end)
+            return _response.streamed(ticket, run, chunks, self._headers)
+        return _response.whole(
             run, lambda choices: {**completion(stamp, choices, self._usage()), **self._more()}, self._headers
         )
 
     def _headers(self) -> dict[str, str]:
         self._remember()
         warnings = self._warnings()
-        return _answer.headers(self._ignored, warnings, self._turns[0].num_ctx)
+        return _response.headers(self._ignored, warnings, self._turns[0].num_ctx)
 
     def _usage(self) -> dict[str, Any]:
         self._ticket.usage = usage = self._count()
