@@ -78,7 +78,7 @@ def no_place(houses: Houses) -> None:
         seen = sdk.ask(server.url, "good:excess", retries=0)
         assert type(seen.error) is openai.InternalServerError
         assert seen.code == "server_overloaded"
-    server.await_log(lambda log: "status=499" in log, "the first one's line of the log")
+    await_lines(server, "silent:first")
     assert ask(server.port, "chat", "good:later").text == TEXT
     assert chaos.asked_for("good:excess") == []
 
