@@ -9,6 +9,7 @@ import pytest
 
 from tests.ollama import FakeOllama
 from tests.server import Server
+from tests.test_tokens import vocabulary
 
 KEY = "sk-practice-0123456789abcdef"
 """The key that `keyed` asks for."""
@@ -59,6 +60,19 @@ def tuned(ollama: FakeOllama) -> Iterator[Server]:
         "O2O_FETCH_IMAGES": "true",
         "O2O_CORS_ORIGINS": "https://chat.example.com",
         "O2O_MAX_BODY_BYTES": "100000",
+    }
+    with Server(ollama.url, settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def obliging(ollama: FakeOllama, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose operator lets everything be tried that is off by default."""
+    settings = {
+        "O2O_TOOLS_FALLBACK": "prompt",
+        "O2O_REASONING": "tags",
+        "O2O_MAX_N": "4",
+        "TIKTOKEN_CACHE_DIR": str(vocabulary(tmp_path_factory.mktemp("tiktoken"))),
     }
     with Server(ollama.url, settings) as running:
         yield running

@@ -12,8 +12,8 @@ from typing import Any
 import openai
 import pytest
 
-from tests.e2e.wire import chat
-from tests.ollama import FakeOllama
+from tests.e2e.wire import chat, last, line
+from tests.ollama import FakeOllama, stream, whole
 from tests.raw import RawServer, read_request
 from tests.server import Server
 
@@ -31,6 +31,8 @@ def png(width: int = 2, height: int = 2) -> bytes:
 
 PNG = png()
 JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffc0000b080002000201011100ffd9")
+GIF = b"GIF89a" + struct.pack("<HH", 2, 2) + b"\0\0\0;"
+BMP = b"BM" + bytes(12) + struct.pack("<Iii", 40, 2, 2)
 WEBP = (
     b"RIFF"
     + struct.pack("<I", 22)
@@ -60,6 +62,8 @@ def see(server: Server, *urls: Any) -> Any:
         pytest.param(f"data:image/png;base64,{encoded(PNG)}", PNG, id="png"),
         pytest.param(f"data:image/jpeg;base64,{encoded(JPEG)}", JPEG, id="jpeg"),
         pytest.param(f"data:image/webp;base64,{encoded(WEBP)}", WEBP, id="webp"),
+        pytest.param(f"data:image/gif;base64,{encoded(GIF)}", GIF, id="gif"),
+        pytest.param(f"data:image/bmp;base64,{encoded(BMP)}", BMP, id="bmp"),
         pytest.param(f"data:image/png;name=a.png;base64,{encoded(PNG)}", PNG, id="with parameters"),
         pytest.param(f"data:;base64,{encoded(PNG)}", PNG, id="without a type"),
         pytest.param("data:image/png," + "".join(f"%{byte:02x}" for byte in PNG), PNG, id="not base64"),
@@ -191,6 +195,22 @@ def test_audio_and_files_that_the_model_cannot_read_are_refused_with_their_place
     assert answer.status == 400
     assert answer.error["param"] == f"messages[0].content[1].{place}"
     assert answer.error["code"] in ("unsupported_content", "unsupported_file")
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"), [(b"RIFF\x24\0\0\0WAVEfmt " + bytes(16), "wav"), (b"ID3\x04\0\0\0\0\0\0", "mp3")]
+)
+def test_a_recording_reaches_a_model_that_hears(
+    client: openai.OpenAI, ollama: FakeOllama, raw: bytes, kind: str
+) -> None:
+    ollama.script("/api/show", whole({"capabilities": ["completion", "audio"]}))
+    ollama.script("/api/chat", stream(line("I hear."), last()))
+    part: Any = {"type": "input_audio", "input_audio": {"data": encoded(raw), "format": kind}}
+    messages: Any = [{"role": "user", "content": [{"type": "text", "text": "What is it?"}, part]}]
+    answer = client.chat.completions.create(model=f"hears-{kind}", messages=messages)
+    assert answer.choices[0].message.content == "I hear."
+    (message,) = ollama.asked("/api/chat")[-1].body["messages"]
+    assert message == {"role": "user", "content": "What is it?", "images": [encoded(raw)]}
 
 
 def test_a_text_file_is_read_to_the_model(server: Server, ollama: FakeOllama) -> None:

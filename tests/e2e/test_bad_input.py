@@ -13,7 +13,7 @@ from tests.ollama import FakeOllama
 from tests.server import Server
 
 MESSAGES = [{"role": "user", "content": "say: hi"}]
-CHAT = {"model": "practice", "messages": MESSAGES}
+CHAT: dict[str, Any] = {"model": "practice", "messages": MESSAGES}
 ENDPOINTS = ["/chat/completions", "/completions", "/embeddings"]
 
 
@@ -264,6 +264,90 @@ def test_what_openai_knows_and_ollama_does_not_need_is_accepted(server: Server) 
     )
     assert answer.status == 200
     assert answer.body["choices"][0]["message"]["content"] == "hi"
+
+
+# --- what contradicts itself
+
+
+TOOL = {"type": "function", "function": {"name": "look"}}
+ALLOWED: dict[str, Any] = {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}}
+GONE = {"type": "function", "function": {"name": "gone"}}
+COMPLETE = {"model": "practice", "prompt": "hi"}
+INPUT = {"model": "practice", "input": "hi"}
+
+CONFLICTS: list[tuple[str, dict[str, Any], str, str]] = [
+    ("/chat/completions", {**CHAT, "n": 17}, "integer_above_max_value", "n"),
+    ("/chat/completions", {**CHAT, "top_logprobs": 2}, "invalid_value", "top_logprobs"),
+    ("/chat/completions", {**CHAT, "tools": [TOOL], "tool_choice": GONE}, "invalid_value", "tool_choice"),
+    ("/chat/completions", {**CHAT, "tools": [TOOL], "tool_choice": ALLOWED}, "invalid_value", "tool_choice"),
+    (
+        "/chat/completions",
+        {**CHAT, "tools": [TOOL], "tool_choice": {**ALLOWED, "allowed_tools": {"mode": "any", "tools": []}}},
+        "invalid_value",
+        "tool_choice.allowed_tools.mode",
+    ),
+    (
+        "/chat/completions",
+        {**CHAT, "functions": [TOOL["function"]], "function_call": {"name": "gone"}},
+        "invalid_value",
+        "function_call",
+    ),
+    (
+        "/chat/completions",
+        {**CHAT, "continue_final_message": True},
+        "invalid_value",
+        "continue_final_message",
+    ),
+    ("/chat/completions", {**CHAT, "guided_regex": "(?=a)"}, "invalid_value", "guided_regex"),
+    (
+        "/chat/completions",
+        {**INPUT, "previous_response_id": "resp_1"},
+        "unsupported_parameter",
+        "previous_response_id",
+    ),
+    ("/chat/completions", {**INPUT, "conversation": "conv_1"}, "unsupported_parameter", "conversation"),
+    ("/chat/completions", {**INPUT, "instructions": ["x"]}, "invalid_type", "instructions"),
+    ("/chat/completions", {**INPUT, "truncation": "maybe"}, "invalid_value", "truncation"),
+    ("/completions", {**COMPLETE, "n": 17}, "integer_above_max_value", "n"),
+    ("/completions", {**COMPLETE, "best_of": 20}, "integer_above_max_value", "best_of"),
+    ("/completions", {**COMPLETE, "best_of": 1, "n": 2}, "invalid_value", "best_of"),
+    ("/completions", {**COMPLETE, "best_of": 2, "stream": True}, "invalid_value", "best_of"),
+    ("/completions", {**COMPLETE, "echo": True, "logprobs": 0}, "unsupported_parameter", "logprobs"),
+    ("/completions", {**COMPLETE, "echo": True, "suffix": "end"}, "invalid_value", "echo"),
+    (
+        "/completions",
+        {**COMPLETE, "echo": True, "best_of": 2, "stream": True},
+        "invalid_value",
+        "best_of",
+    ),
+    ("/completions", {**COMPLETE, "prompt": [1, 2]}, "unsupported_value", "prompt"),
+    ("/embeddings", {**INPUT, "model": "practice-embed", "input": [1]}, "unsupported_value", "input"),
+    ("/embeddings", {**INPUT, "model": "practice-embed", "num_gpu": "all"}, "invalid_type", "num_gpu"),
+    (
+        "/embeddings",
+        {**INPUT, "model": "practice-embed", "dimensions": 385},
+        "integer_above_max_value",
+        "dimensions",
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "code", "param"), CONFLICTS)
+def test_what_contradicts_itself_or_cannot_be_had_together_is_told_by_code_and_path(
+    server: Server, ollama: FakeOllama, path: str, body: dict[str, Any], code: str, param: str
+) -> None:
+    before = [seen.path for seen in ollama.requests]
+    assert told(post(server, path, body)) == (code, param)
+    assert {seen.path for seen in ollama.requests[len(before) :]} <= {"/api/show"}
+
+
+def test_a_demand_without_tools_is_ignored_and_listed_but_not_by_a_strict_server(
+    server: Server, strict: Server
+) -> None:
+    answer = chat(server, tool_choice="required")
+    assert (answer.status, answer.headers["x-o2o-ignored"]) == (200, "tool_choice")
+    assert told(chat(strict, tool_choice="required", tools=[])) == ("unsupported_parameter", "tool_choice")
+    assert chat(strict, tool_choice="auto", tools=[]).status == 200
 
 
 # --- what this server, or the model, cannot do

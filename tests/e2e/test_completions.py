@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import openai
@@ -244,3 +245,47 @@ def test_one_failure_among_several_prompts_fails_all(server: Server, ollama: Fak
     ollama.script("/api/generate", error(500, "it broke"))
     answer = complete(server, ["one", "two", "three"])
     assert (answer.status, answer.error["code"]) == (502, "upstream_error")
+
+
+# --- forms, seeds, tokens
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_an_answer_has_its_form(server: Server, ollama: FakeOllama, streaming: bool) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    form = {"type": "json_schema", "json_schema": {"name": "s", "strict": True, "schema": schema}}
+    ollama.script("/api/generate", stream({"response": '{"b": 1}'}, {"done": True, "done_reason": "stop"}))
+    answer = complete(server, response_format=form, max_tokens=50, stream=streaming)
+    if streaming:
+        assert answer.events[-1]["error"]["code"] == "response_format_violation"
+        return
+    # The second try is the practice model's own.
+    assert isinstance(json.loads(answer.body["choices"][0]["text"])["a"], int)
+    assert ollama.asked("/api/generate")[-1].body["format"] == schema
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_one_of_several_texts_is_given_bare(server: Server, streaming: bool) -> None:
+    answer = complete(server, guided_choice=["yes", "no"], max_tokens=50, stream=streaming)
+    body = answer.events[:-1] if streaming else [answer.body]
+    assert "".join(choice["text"] for one in body for choice in one["choices"]) in ("yes", "no")
+
+
+def test_a_seeded_request_for_several_answers_repeats(client: openai.OpenAI) -> None:
+    asked: Any = {"model": "practice", "prompt": ["Once", "Twice"], "n": 2, "seed": 11, "max_tokens": 30}
+    first, second = (client.completions.create(**asked) for _ in range(2))
+    texts = [choice.text for choice in first.choices]
+    assert [choice.index for choice in first.choices] == [0, 1, 2, 3]
+    assert texts == [choice.text for choice in second.choices]
+    assert texts[0] != texts[1]
+
+
+def test_prompts_of_tokens_are_read_where_the_operator_has_a_vocabulary(
+    obliging: Server, ollama: FakeOllama
+) -> None:
+    with openai.OpenAI(base_url=f"{obliging.url}/v1", api_key="x", max_retries=0) as client:
+        answer = client.completions.create(model="practice", prompt=[[1, 2], [5]], echo=True, max_tokens=1)
+        assert [choice.text[:5] for choice in answer.choices] == ["hello", " w and"[:5]]
+        embedded = client.embeddings.create(model="practice-embed", input=[[1, 2, 0], [5]])
+        texts = client.embeddings.create(model="practice-embed", input=["hello!", " w"])
+    assert [item.embedding for item in embedded.data] == [item.embedding for item in texts.data]

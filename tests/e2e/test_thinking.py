@@ -186,3 +186,25 @@ def test_null_reasoning_is_none(server: Server, ollama: FakeOllama) -> None:
     ]
     message_of(server, messages=messages)
     assert ollama.asked("/api/chat")[-1].body["messages"][0] == {"role": "assistant", "content": "y"}
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_reasoning_stands_in_tags_where_the_operator_wants_that(obliging: Server, streaming: bool) -> None:
+    answer = chat(obliging, model="practice-think", stream=streaming)
+    if streaming:
+        said = deltas(answer.events)
+        text = "".join(delta.get("content") or "" for delta in said)
+        assert not any("reasoning" in delta or "reasoning_content" in delta for delta in said)
+    else:
+        message = answer.body["choices"][0]["message"]
+        text = message["content"]
+        assert message.keys() == {"role", "content", "refusal"}
+    thoughts, _, content = text.partition("</think>\n\n")
+    assert thoughts.startswith("<think>The user says")
+    assert content == "hi"
+
+
+def test_a_caller_may_have_no_tags_either(obliging: Server) -> None:
+    for hidden in ({"include_reasoning": False}, {"reasoning": {"exclude": True}}):
+        answer = chat(obliging, model="practice-think", **hidden)
+        assert answer.body["choices"][0]["message"]["content"] == "hi"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from typing import Any
 
 import openai
@@ -446,3 +447,181 @@ def test_a_call_cut_by_the_limit_ends_as_length(server: Server, ollama: FakeOlla
     assert (choice["finish_reason"], choice["message"]["content"]) == ("length", "")
     assert "tool_calls" not in choice["message"]
     assert answer.body["usage"]["completion_tokens"] == 20
+
+
+# --- what Ollama does not have
+
+
+VISION = "practice-vision"
+"""The one practice model whose template knows no tools."""
+
+
+@pytest.mark.parametrize("model", [VISION, "practice-think"])
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize(
+    "choice",
+    ["required", {"type": "function", "function": {"name": "get_time"}}, allowed("required", "get_time")],
+)
+def test_a_call_can_be_forced_on_a_model_without_tools_and_on_one_that_thinks(
+    client: openai.OpenAI, ollama: FakeOllama, model: str, streaming: bool, choice: Any
+) -> None:
+    asked: Any = {"model": model, "messages": NONE, "tools": TOOLS, "tool_choice": choice}
+    if streaming:
+        with client.chat.completions.stream(**asked) as running:
+            completion: Any = running.get_final_completion()
+    else:
+        completion = client.chat.completions.create(**asked)
+    [made] = completion.choices[0].message.tool_calls or []
+    assert completion.choices[0].finish_reason == "tool_calls"
+    wanted = "get_weather" if choice == "required" else "get_time"
+    assert choice == "required" or made.function.name == wanted
+    assert all(isinstance(value, str) for value in json.loads(made.function.arguments).values())
+    sent = ollama.asked("/api/chat")[-1].body
+    assert ("tools" in sent) == (model != VISION)
+    assert sent.get("think") is (None if model == VISION else False)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_custom_tool_is_called_by_its_name_with_a_text(client: openai.OpenAI, streaming: bool) -> None:
+    tools: Any = [WEATHER, {"type": "custom", "custom": {"name": "shell", "description": "Run it."}}]
+    choice: Any = {"type": "custom", "custom": {"name": "shell"}}
+    messages: Any = [{"role": "user", "content": 'Run "ls -l", please.'}]
+    asked: Any = {"model": "practice", "messages": messages, "tools": tools, "tool_choice": choice}
+    if not streaming:
+        [made] = client.chat.completions.create(**asked).choices[0].message.tool_calls or []
+        assert (made.type, made.custom.name) == ("custom", "shell")
+        assert made.custom.input
+        return
+    fragments = [
+        call.model_dump()
+        for chunk in client.chat.completions.create(**asked, stream=True)
+        for choice in chunk.choices
+        for call in choice.delta.tool_calls or []
+    ]
+    assert (fragments[0]["type"], fragments[0]["custom"]) == ("custom", {"name": "shell", "input": ""})
+    assert "".join(part["custom"]["input"] for part in fragments[1:])
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_wrong_arguments_of_a_strict_function_are_asked_for_once_more_under_a_grammar(
+    server: Server, ollama: FakeOllama, streaming: bool
+) -> None:
+    strict = json.loads(json.dumps(function("book", seats="integer")))
+    strict["function"]["strict"] = True
+    wrong = {"function": {"name": "book", "arguments": {"seats": "two"}}}
+    ollama.script("/api/chat", stream(line("Right away."), line(tool_calls=[wrong]), last()))
+    answer = chat(server, messages=NONE, tools=[strict], stream=streaming)
+    assert "x-o2o-ignored" not in answer.headers
+    second = ollama.asked("/api/chat")[-1].body
+    assert second["format"]["properties"]["parameters"]["properties"] == {"seats": {"type": "integer"}}
+    if streaming:
+        text = "".join(delta.get("content") or "" for delta in deltas(answer.events))
+        parts = [part["function"] for delta in deltas(answer.events) for part in delta.get("tool_calls", ())]
+        arguments = json.loads("".join(part["arguments"] for part in parts))
+    else:
+        message = answer.body["choices"][0]["message"]
+        text, arguments = message["content"], json.loads(message["tool_calls"][0]["function"]["arguments"])
+    assert text == "Right away."
+    assert isinstance(arguments["seats"], int)
+
+
+LEAKED = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Berlin"}}\n</tool_call>'
+
+
+def test_a_call_that_a_model_wrote_as_text_is_a_call(
+    client: openai.OpenAI, server: Server, ollama: FakeOllama
+) -> None:
+    pieces = [line(LEAKED[at : at + 5]) for at in range(0, len(LEAKED), 5)]
+    ollama.script("/api/chat", *[stream(line("I look. "), *pieces, last())] * 2)
+    tools: Any = TOOLS
+    messages: Any = ONE
+    raw = client.chat.completions.with_raw_response.create(model="practice", messages=messages, tools=tools)
+    assert raw.headers["x-o2o-warning"] == "tool_call_rescued"
+    whole = raw.parse().choices[0]
+    with client.chat.completions.stream(model="practice", messages=messages, tools=tools) as running:
+        streamed = running.get_final_completion().choices[0]
+    for choice in (whole, streamed):
+        [made] = choice.message.tool_calls or []
+        assert (made.function.name, made.function.arguments) == ("get_weather", '{"city":"Berlin"}')  # type: ignore[union-attr]  # no custom tool was offered
+        assert (choice.message.content, choice.finish_reason) == ("I look. ", "tool_calls")
+    server.await_log(lambda log: "notes=tool_call_rescued" in log, "telling it")
+
+
+def test_text_is_not_held_up_because_it_may_become_a_call(client: openai.OpenAI, ollama: FakeOllama) -> None:
+    read = threading.Event()
+    before = [line("Paris "), line("is "), line("nice. ")]
+    ollama.script("/api/chat", stream(*before, read, line("<b>Really</b>"), line(" {nice}."), last()))
+    messages: Any = NONE
+    tools: Any = TOOLS
+    said = ""
+    for chunk in client.chat.completions.create(
+        model="practice", messages=messages, tools=tools, stream=True
+    ):
+        said += chunk.choices[0].delta.content or ""
+        if said == "Paris is nice. ":
+            read.set()  # Ollama says no more before this was read
+    assert said == "Paris is nice. <b>Really</b> {nice}."
+
+
+def test_what_only_looks_like_a_call_goes_out_as_it_is(server: Server, ollama: FakeOllama) -> None:
+    for text in (LEAKED.replace("get_weather", "rm_rf"), LEAKED + " is how it is done.", LEAKED[:40]):
+        ollama.script("/api/chat", stream(line(text), last()))
+        choice = ask(server)
+        assert (called(choice), choice["message"]["content"]) == ([], text)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_tools_are_described_to_a_model_without_them_where_the_operator_wants_that(
+    obliging: Server, ollama: FakeOllama, streaming: bool
+) -> None:
+    with openai.OpenAI(base_url=f"{obliging.url}/v1", api_key="x", max_retries=0) as client:
+        call = '{"name": "get_weather", "parameters": {"city": "Berlin"}}'
+        ollama.script(
+            "/api/chat", stream(line(call[:20]), line(call[20:]), last()), stream(line("18 C."), last())
+        )
+        tools: Any = TOOLS
+        messages: Any = list(ONE)
+        asked: Any = {"model": VISION, "tools": tools}
+        if streaming:
+            with client.chat.completions.stream(messages=messages, **asked) as running:
+                first: Any = running.get_final_completion()
+        else:
+            first = client.chat.completions.create(messages=messages, **asked)
+        [made] = first.choices[0].message.tool_calls
+        assert json.loads(made.function.arguments) == {"city": "Berlin"}
+        sent = ollama.asked("/api/chat")[-1].body
+        assert "tools" not in sent
+        assert '"name":"get_weather"' in sent["messages"][0]["content"]
+        messages += [first.choices[0].message, {"role": "tool", "tool_call_id": made.id, "content": "18"}]
+        second = client.chat.completions.create(messages=messages, **asked)
+    assert second.choices[0].message.content == "18 C."
+    *_, asked_before, told = ollama.asked("/api/chat")[-1].body["messages"]
+    assert asked_before == {"role": "assistant", "content": call.replace(": ", ":").replace(", ", ",")}
+    assert told == {"role": "user", "content": "The result of `get_weather`:\n18"}
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_thinking_a_schema_and_tools_go_together(server: Server, ollama: FakeOllama, streaming: bool) -> None:
+    form = {"type": "object", "properties": {"degrees": {"type": "integer"}}, "required": ["degrees"]}
+    body = {
+        "model": "practice-think",
+        "tools": TOOLS,
+        "reasoning_effort": "high",
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "w", "strict": True, "schema": form},
+        },
+        "stream": streaming,
+    }
+    calling = chat(server, **{**body, "messages": ONE})
+    answering = chat(server, **{**body, "messages": NONE})
+    if streaming:
+        first, second = deltas(calling.events), deltas(answering.events)
+        assert any("tool_calls" in delta for delta in first)
+        assert any("reasoning_content" in delta for delta in first)
+        text = "".join(delta.get("content") or "" for delta in second)
+    else:
+        assert called(calling.body["choices"][0]) == ["get_weather"]
+        assert calling.body["choices"][0]["message"]["reasoning"]
+        text = answering.body["choices"][0]["message"]["content"]
+    assert isinstance(json.loads(text)["degrees"], int)
