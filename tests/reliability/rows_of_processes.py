@@ -105,7 +105,7 @@ def killed_worker(houses: Houses) -> None:
         with pytest.raises(openai.APIConnectionError):
             list(chunks)
         for seen in asked:
-            chaos.await_that(lambda seen=seen: seen.connection.left, "the end upstream")  # type: ignore[misc]
+            chaos.await_that(lambda seen=seen: seen.connection.left, "the end upstream")  # type: ignore[misc]  # no type for what a default binds
             assert seen.connection.left is not None
             assert seen.connection.left - killed < 0.5
         assert await_answer(server.port, 5) - killed < 5
