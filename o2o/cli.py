@@ -13,6 +13,9 @@ from pathlib import Path
 
 from o2o import __version__
 
+INTERRUPTED = 130
+"""What a shell calls the end of a program by Ctrl-C."""
+
 _PARENT_SECONDS = 0.5
 """How often a practice upstream looks whether the server it was started for still runs."""
 
@@ -20,6 +23,13 @@ _PARENT_SECONDS = 0.5
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     asked = _parser().parse_args(arguments)
+    try:
+        return _run(asked)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(asked: argparse.Namespace) -> int:
     if asked.command == "serve":
         return _serve(asked)
     if asked.command == "check":

@@ -14,9 +14,9 @@ import pytest
 import requests
 
 from o2o import __version__
-from o2o.cli import main
+from o2o.cli import INTERRUPTED, main
 from tests.clean import environment, python
-from tests.ollama import FakeOllama
+from tests.ollama import FakeOllama, stream
 
 
 def o2o(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -90,6 +90,23 @@ def practising(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+def test_control_c_ends_a_check_that_waits_without_a_traceback(tmp_path: Path) -> None:
+    with FakeOllama() as ollama:
+        ollama.script("/api/chat", stream(30.0, {"done": True}))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "o2o", "check"],
+            cwd=tmp_path,
+            env=environment(OLLAMA_API_BASE_URL=ollama.url),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        ollama.await_requests(1, "/api/chat")
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=20)
+    assert (process.returncode, said) == (INTERRUPTED, "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
