@@ -4,6 +4,8 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# Tests that talk to whole servers: what they run is covered by the tests of its parts, and they are about time.
+WHOLE := tests/e2e tests/reliability tests/deployment tests/bench
 .DEFAULT_GOAL := help
 
 # A .venv whose interpreter is gone (moved, upgraded away) is made anew.
@@ -33,9 +35,10 @@ test: $(VENV)/.dev-ready ## Lint, types, layers and tests with coverage; needs n
 	@$(call timed,ruff format,$(BIN)/ruff format --check .)
 	@$(call timed,mypy,$(BIN)/mypy)
 	@$(call timed,import-linter,$(BIN)/lint-imports --config setup.cfg --no-cache)
-	@$(call timed,pytest,rm -f .coverage .coverage.* && $(BIN)/coverage run -m pytest -q --durations=10)
-	@$(call timed,the plain ways,TEST_PLAIN=1 $(BIN)/python -m pytest -q tests/e2e)
+	@$(call timed,tests of parts,rm -f .coverage .coverage.* && $(BIN)/coverage run -m pytest -q --durations=5 $(WHOLE:%=--ignore=%))
 	@$(call timed,coverage,$(BIN)/coverage combine -q && $(BIN)/coverage report)
+	@$(call timed,tests of the whole,$(BIN)/python -m pytest -q --durations=5 $(WHOLE))
+	@$(call timed,the whole on its plain ways,TEST_PLAIN=1 $(BIN)/python -m pytest -q tests/e2e)
 
 check: $(VENV)/.run-ready ## Ask whether Ollama, its models and the settings are in order
 	@$(BIN)/python -m o2o check
@@ -46,8 +49,8 @@ bench: $(VENV)/.dev-ready ## Measure o2o side by side with what else there is
 bench-quick: $(VENV)/.dev-ready ## The same in a minute or two
 	@$(BIN)/python -m bench --quick
 
-soak: $(VENV)/.dev-ready ## Run for minutes with callers that leave, and watch memory and descriptors
-	@$(BIN)/python -m bench.soak
+soak: $(VENV)/.dev-ready ## Measure what is promised when things go wrong, for an hour; SOAK="--scale 0.1 --minutes 5" is shorter
+	@$(BIN)/python -m bench.soak $(SOAK)
 
 lock: ## Pin all dependencies anew (needs uv, the Python package manager)
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --upgrade \

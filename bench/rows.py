@@ -141,8 +141,8 @@ def litellm(models: Iterable[str]) -> Row:
     )
 
 
-def o2o() -> Row:
-    """This project by its shipped command and configuration, with one worker."""
+def o2o(workers: int = 1) -> Row:
+    """This project by its shipped command and configuration, with one worker unless told otherwise."""
     if not (ROOT / "wsgi.py").exists():
         raise Absent("wsgi.py is not there")
     gunicorn = _beside_this_python("gunicorn")
@@ -151,7 +151,8 @@ def o2o() -> Row:
         return [gunicorn, "wsgi:app"]
 
     found = measure.versions_here(OUR_PACKAGES)
-    return Row("o2o", "openai", "/v1/models", command, {"WEB_CONCURRENCY": "1"}, cwd=ROOT, versions=found)
+    environ = {"WEB_CONCURRENCY": str(workers)}
+    return Row("o2o", "openai", "/v1/models", command, environ, cwd=ROOT, versions=found)
 
 
 def prepare(names: Iterable[str], models: Iterable[str]) -> tuple[list[Row], dict[str, str]]:

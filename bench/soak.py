@@ -1,192 +1,88 @@
-"""Run o2o for minutes with callers that leave, and watch what must not grow: `python -m bench.soak [--minutes 5]`.
+"""Measure what o2o promises when something goes wrong: `python -m bench.soak`.
 
-Twenty callers ask for streams, whole answers, tool calls and embeddings; a third of them leaves in the middle. Memory
-and descriptors of the server are compared at two quiet moments, after the first tenth and at the end. Linux only.
-Exit status: 0 all right, 1 something grew or was wrong, 2 it could not run.
+    python -m bench.soak --only departure stop     some sections, and what there is to say about their logs
+    python -m bench.soak --scale 0.1 --minutes 5   a tenth of everything that is counted, five minutes of soak
+
+Each section prints its figures as rows of a Markdown table. Linux only. Exit status: 0 all promises are kept, 1 one is
+not, 2 it could not run.
 """
 
 from __future__ import annotations
 
 import argparse
-import http.client
-import json
-import random
-import re
 import sys
-import threading
 import time
-from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
-from bench import build, measure, rows, server
-from bench.harness import Bench, Target, say
+from bench import build, rows, server
+from bench.soaks import absence, answers, departing, long, restarts, slow
+from bench.soaks.ground import Figure, Ground, say
 
-CALLERS = 20
-LEAVING_SHARE = 0.3
-PATIENCE_SECONDS = 20
-QUIET_SECONDS = 5
-MAX_DESCRIPTORS = 5
-MAX_MB_IN_TEN_MINUTES = 1.0
-LEAST_GROWTH_MB = 2.0
-"""What an allocator may keep in any case: a short run must not turn noise into a slope."""
-MARK = re.compile(rb"#(\d+)@\d+#")
-
-CHAT = "/v1/chat/completions"
-TOOL = {"type": "function", "function": {"name": "write_note", "parameters": {"type": "object"}}}
-HELLO = [{"role": "user", "content": "Hello!"}]
-REQUESTS: tuple[tuple[str, int, dict[str, Any]], ...] = (
-    (CHAT, 20, {"model": "t20b20", "messages": HELLO}),
-    (CHAT, 200, {"model": "t200", "messages": HELLO, "stream": True}),
-    (CHAT, 40, {"model": "t40d10", "messages": HELLO, "stream": True}),
-    (CHAT, 30, {"model": "t30d10", "messages": HELLO}),
-    (CHAT, 40, {"model": "t40c8", "messages": HELLO, "stream": True, "tools": [TOOL]}),
-    ("/v1/embeddings", 0, {"model": "e8x768", "input": ["a sentence"] * 8}),
-    (CHAT, -404, {"model": "no-such-model", "messages": HELLO, "stream": True}),
-)
-
-
-class Wrong(Exception):
-    """An answer was not what it should be."""
-
-
-@dataclass(frozen=True)
-class Quiet:
-    """The server at a moment without requests."""
-
-    at: float
-    descriptors: int
-    rss_mb: float
-
-
-def ask(port: int, chance: random.Random) -> str:
-    """Send one request and read its answer, or leave in the middle of it; return what was done."""
-    path, tokens, body = chance.choice(REQUESTS)
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
-    try:
-        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-        if chance.random() < LEAVING_SHARE / 2:
-            time.sleep(chance.random() * 0.1)
-            return "left before the answer"
-        response = connection.getresponse()
-        if chance.random() < LEAVING_SHARE / 2:
-            response.read(chance.randrange(1, 4000))
-            return "left in the answer"
-        check(response.status, response.read(), tokens, bool(body.get("stream")))
-        return "answered"
-    finally:
-        connection.close()
-
-
-def check(status: int, text: bytes, tokens: int, stream: bool) -> None:
-    """Raise Wrong unless all tokens are there, in order; negative `tokens` are the status that is due."""
-    if status != (-tokens if tokens < 0 else 200):
-        raise Wrong(f"status {status}: {text[:200]!r}")
-    if tokens < 0:
-        return
-    if [int(index) for index in MARK.findall(text)] != list(range(tokens)):
-        raise Wrong(f"tokens lost, doubled or out of order: {text[-200:]!r}")
-    if stream and not text.endswith(b"data: [DONE]\n\n"):
-        raise Wrong(f"no [DONE]: {text[-200:]!r}")
-
-
-class Callers:
-    """Twenty threads that ask until they are told to stop; `counts` and `wrong` say what happened."""
-
-    def __init__(self, port: int) -> None:
-        """Start them."""
-        self.counts: Counter[str] = Counter()
-        self.wrong: list[str] = []
-        self._stop = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._call, args=(port, i), daemon=True) for i in range(CALLERS)
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def _call(self, port: int, seed: int) -> None:
-        chance = random.Random(seed)
-        while not self._stop.is_set() and len(self.wrong) < 100:
-            try:
-                self.counts[ask(port, chance)] += 1
-            except (Wrong, OSError, http.client.HTTPException) as problem:
-                self.wrong.append(f"{type(problem).__name__}: {problem}")
-                time.sleep(0.1)
-
-    def stop(self) -> None:
-        """Let each caller finish its request."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(PATIENCE_SECONDS)
-
-
-def look(bench: Bench, target: Target) -> Quiet:
-    """Return memory and descriptors when everything has come to rest."""
-    bench.settle()
-    time.sleep(QUIET_SECONDS)
-    pids = measure.tree(target.roots[0])
-    descriptors = sum(len(list((Path("/proc") / str(pid) / "fd").iterdir())) for pid in pids)
-    return Quiet(time.monotonic(), descriptors, measure.rss_kb(target.roots[0]) / 1024)
-
-
-def soak(bench: Bench, minutes: float) -> tuple[list[str], dict[str, Any]]:
-    """Return what is wrong, and what was seen."""
-    target = bench.start(rows.o2o())
-    counts: Counter[str] = Counter()
-    wrong: list[str] = []
-    quiet = []
-    for share in (0.1, 0.9):
-        callers = Callers(target.port)
-        try:
-            time.sleep(minutes * 60 * share)
-        finally:
-            callers.stop()
-        counts += callers.counts
-        wrong += callers.wrong
-        quiet.append(look(bench, target))
-        say(
-            f"{sum(counts.values())} requests, {quiet[-1].rss_mb:.1f} MB, {quiet[-1].descriptors} descriptors"
-        )
-    seen: dict[str, Any] = {**counts, "wrong": len(wrong), "left_open_upstream": bench.stats()["active"]}
-    before, after = quiet
-    seen["descriptors"] = after.descriptors - before.descriptors
-    seen["mb"] = round(after.rss_mb - before.rss_mb, 2)
-    log = target.process.log.read_text(errors="replace") if target.process else ""
-    seen["tracebacks"] = log.count("Traceback (most recent call last)")
-    allowed = max(LEAST_GROWTH_MB, MAX_MB_IN_TEN_MINUTES * (after.at - before.at) / 600)
-    complaints = [f"wrong answer: {text[:300]}" for text in wrong[:5]]
-    complaints += [f"{seen['tracebacks']} tracebacks in the log"] if seen["tracebacks"] else []
-    complaints += [f"memory grew by {seen['mb']} MB"] if seen["mb"] > allowed else []
-    complaints += ["descriptors leak"] if abs(seen["descriptors"]) > MAX_DESCRIPTORS else []
-    complaints += ["streams were left open upstream"] if seen["left_open_upstream"] else []
-    return complaints, seen
+SECTIONS: dict[str, Callable[[Ground], list[Figure]]] = {
+    "table": answers.table,
+    "truncation": answers.silent_truncations,
+    "departure": departing.departures,
+    "start-anew": restarts.start_anew,
+    "stop": restarts.stop,
+    "kill": restarts.kill,
+    "slow-senders": slow.senders,
+    "slow-readers": slow.readers,
+    "gone": absence.gone,
+    "retries": absence.retries,
+    "fuzz": answers.requests_by_chance,
+    "leaks": answers.leaks,
+    "soak": long.soak,
+    "looking-back": answers.what_was_asked_and_logged,
+}
+"""In the order in which they run; the last one looks at what the others have left."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Soak and return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m bench.soak", description="Watch o2o for minutes.")
-    parser.add_argument("--minutes", type=float, default=5)
-    options = parser.parse_args(arguments)
+    """Measure and return the exit status."""
+    options = _options(arguments)
     if not sys.platform.startswith("linux"):
         say("The soak needs Linux: it reads /proc.")
         return 2
+    server.raise_file_limit()
+    chosen = [name for name in SECTIONS if not options.only or name in options.only or name == "looking-back"]
+    ground = Ground(min(1.0, max(0.001, options.scale)), min(options.minutes, 24 * 60))
+    kept = True
+    print("| section | promise | measured | kept |\n| --- | --- | --- | --- |", flush=True)
     try:
-        bench = Bench()
-    except (build.CannotBuild, server.NotStarted) as reason:
-        say(str(reason))
-        return 2
-    try:
-        complaints, seen = soak(bench, min(options.minutes, 24 * 60))
-    except (rows.Absent, server.NotStarted) as reason:
+        for name in chosen:
+            kept = _run(name, ground) and kept
+    except (rows.Absent, build.CannotBuild, server.NotStarted) as reason:
         say(str(reason))
         return 2
     finally:
-        bench.close()
-    print(json.dumps(seen, indent=1))
-    for complaint in complaints:
-        say(complaint)
-    return 1 if complaints else 0
+        ground.close()
+    return 0 if kept else 1
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.soak", description="Measure what o2o promises.")
+    parser.add_argument(
+        "--only", nargs="+", choices=list(SECTIONS), help="measure these sections and nothing else"
+    )
+    parser.add_argument("--minutes", type=float, default=30, help="how long the section soak takes (30)")
+    parser.add_argument("--scale", type=float, default=1, help="the share of everything that is counted (1)")
+    return parser.parse_args(arguments)
+
+
+def _run(name: str, ground: Ground) -> bool:
+    """Measure one section; a section that breaks off has not kept its promise."""
+    say(f"{name} …")
+    began = time.monotonic()
+    try:
+        figures = SECTIONS[name](ground)
+    except AssertionError as wrong:
+        figures = [Figure("the section runs to its end", str(wrong).splitlines()[0][:200], False)]
+    for figure in figures:
+        measured = figure.measured.replace("|", "\\|").replace("\n", " ")
+        print(f"| {name} | {figure.promise} | {measured} | {'yes' if figure.reached else 'NO'} |", flush=True)
+    say(f"{name}: {time.monotonic() - began:.0f} s")
+    ground.anew()
+    return all(figure.reached for figure in figures)
 
 
 if __name__ == "__main__":
