@@ -63,7 +63,7 @@ class Catalogue:
         if known is not None and now - known[0] < self._keep:
             return known[1]
         try:
-            facts = facts_from_show(self._upstream.show(model), model)
+            facts = facts_from_show(self._upstream.show(model))
         except Refused as refused:
             error = to_error(refused, model=model, about="messages", tools=False, limit=None)
             if isinstance(error, ModelNotFound):
@@ -167,7 +167,7 @@ class Catalogue:
     def _ask(self, digest: str, name: str) -> None:
         try:
             with self._slots:
-                self._by_digest[digest] = facts_from_show(self._upstream.show(name), name)
+                self._by_digest[digest] = facts_from_show(self._upstream.show(name))
         except O2OError:
             pass  # unknown for now; asked again with the next list
         finally:

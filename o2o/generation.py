@@ -18,7 +18,7 @@ from o2o.upstream.client import Upstream
 from o2o.upstream.line import Line
 from o2o.upstream.replies import Beat
 
-LAST_WORDS = 1.0
+CLOSING = 1.0
 """Seconds that runs which are cancelled may take to close their connections."""
 
 Run = Generator["list[Choice] | None", None, "list[Choice]"]
@@ -128,25 +128,25 @@ def run_all(
     beat: Beat | None,
     at_once: int,
     *,
-    last_words: float = LAST_WORDS,
+    closing: float = CLOSING,
 ) -> Run:
     """Drive several turns, at most `at_once` at a time; the first to fail fails all and cancels the others.
 
-    The first turn starts first and its first choices come first. Runs that are cancelled have `last_words` seconds
+    The first turn starts first and its first choices come first. Runs that are cancelled have `closing` seconds
     to close their connections.
     """
     if len(turns) == 1:
         return run(turns[0], upstream, line, beat)
-    return _Several(turns, upstream, line, at_once, last_words).run(beat)
+    return _Several(turns, upstream, line, at_once, closing).run(beat)
 
 
 class _Several:
     """Several runs at once: each in a thread (a greenlet under gevent), their choices in one bounded queue."""
 
     def __init__(
-        self, turns: Sequence[Turn], upstream: Upstream, line: Line, at_once: int, last_words: float
+        self, turns: Sequence[Turn], upstream: Upstream, line: Line, at_once: int, closing: float
     ) -> None:
-        self._last_words = last_words
+        self._closing = closing
         self._waiting = list(reversed(turns))
         self._upstream = upstream
         self._line = line
@@ -226,7 +226,7 @@ class _Several:
         self._stopped = True
         for line in self._lines:
             line.cut(CallerGone())
-        until = time.monotonic() + self._last_words
+        until = time.monotonic() + self._closing
         while self._running:  # one of them may be waiting for room in the queue
             try:
                 item = self._came.get(timeout=max(0.0, until - time.monotonic()))

@@ -56,7 +56,7 @@ def numbered() -> Callable[[], str]:
 
 
 def facts_of(case: Case) -> Facts:
-    return facts_from_show(case.get("show", {}), "m")
+    return facts_from_show(case.get("show", {}))
 
 
 def question(body: dict[str, Any], policy: Policy, facts: Facts | None) -> Question:

@@ -214,7 +214,7 @@ def test_several_runs_end_when_nobody_reads_on_even_while_they_wait_to_say_somet
 def test_a_run_that_cannot_be_ended_is_not_waited_for_long() -> None:
     stuck = threading.Event()
     upstream = OneAfterTheOther([[{"text": "a"}], END], [lambda: stuck.wait(5), END])
-    running = run_all([CountingTurn(0), CountingTurn(1)], upstream, Line(), None, 2, last_words=0.05)
+    running = run_all([CountingTurn(0), CountingTurn(1)], upstream, Line(), None, 2, closing=0.05)
     assert next(running) == [{"index": 0, "text": "a"}]
     running.close()
     assert not upstream.given[1].closed

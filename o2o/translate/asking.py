@@ -273,7 +273,7 @@ def _think(wish: bool | str | None, constrained: bool, facts: Facts | None) -> b
 
 def _prefill(said: list[dict[str, Any]], facts: Facts | None) -> str:
     """Return the text that the caller wants continued, where Ollama may repeat it."""
-    if not said or said[-1]["role"] != "assistant" or (facts is not None and facts.path == "rendered"):
+    if not said or said[-1]["role"] != "assistant" or (facts is not None and facts.way == "rendered"):
         return ""
     return str(said[-1].get("content") or "")
 

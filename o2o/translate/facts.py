@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Path = Literal["rendered", "native", "unknown"]
+Way = Literal["rendered", "native", "unknown"]
 
 _BUILT_IN = re.compile(r"^(?:RENDERER|PARSER) \S+\s*$", re.MULTILINE)
 _HARMONY = re.compile(r"^PARSER harmony\s*$", re.MULTILINE)
@@ -23,23 +23,22 @@ _NO_TEMPLATE = "{{ .Prompt }}"
 class Facts:
     """What Ollama says of one model.
 
-    `path` is which of Ollama's two ways a chat takes: it renders the prompt itself, or leaves that to the
+    `way` is which of Ollama's two ways a chat takes: it renders the prompt itself, or leaves that to the
     runner and the model's own Jinja template. `harmony` is gpt-oss's format, which cannot be kept from
     thinking. Lengths are in tokens and numbers of a vector.
     """
 
-    model: str
     capabilities: frozenset[str] | None = None
     stops: tuple[str, ...] = ()
     context_length: int | None = None
     embedding_length: int | None = None
-    path: Path = "unknown"
+    way: Way = "unknown"
     thinking_values: tuple[str, ...] | None = None
     remote: bool = False
     harmony: bool = False
 
 
-def facts_from_show(show: Mapping[str, Any], model: str) -> Facts:
+def facts_from_show(show: Mapping[str, Any]) -> Facts:
     """Read a reply of `/api/show`; what is missing or of another type there is None here."""
     capabilities = show.get("capabilities")
     known = (
@@ -50,12 +49,11 @@ def facts_from_show(show: Mapping[str, Any], model: str) -> Facts:
     thinking = _mapping(show.get("thinking"))
     values = thinking.get("values")
     return Facts(
-        model=model,
         capabilities=known,
         stops=_stops(_text(show.get("parameters"))),
         context_length=_length(show, "context_length"),
         embedding_length=_length(show, "embedding_length"),
-        path=_path(show, known),
+        way=_way(show, known),
         thinking_values=tuple(v for v in values if isinstance(v, str)) if isinstance(values, list) else None,
         remote=bool(show.get("remote_model") or show.get("remote_host")),
         harmony=_is_harmony(show),
@@ -100,7 +98,7 @@ def _unescape(match: re.Match[str]) -> str:
     return chr(number) if is_character else "\N{REPLACEMENT CHARACTER}"
 
 
-def _path(show: Mapping[str, Any], capabilities: frozenset[str] | None) -> Path:
+def _way(show: Mapping[str, Any], capabilities: frozenset[str] | None) -> Way:
     if show.get("remote_model") or show.get("remote_host"):
         return "unknown"
     template = _text(show.get("template"))

@@ -104,10 +104,10 @@ policies = st.builds(
 facts = st.sampled_from(
     [
         None,
-        Facts("m"),
-        Facts("m", capabilities=frozenset({"completion", "tools", "thinking"}), path="native"),
-        Facts("m", capabilities=frozenset({"completion"}), path="rendered"),
-        Facts("m", capabilities=frozenset({"completion", "tools", "thinking"}), harmony=True),
+        Facts(),
+        Facts(capabilities=frozenset({"completion", "tools", "thinking"}), way="native"),
+        Facts(capabilities=frozenset({"completion"}), way="rendered"),
+        Facts(capabilities=frozenset({"completion", "tools", "thinking"}), harmony=True),
     ]
 )
 refusals = st.sampled_from(

@@ -18,7 +18,7 @@ from tests.driving import question
 BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 TOOLS = [{"type": "function", "function": {"name": "f"}}]
 FORM = {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object", "required": ["a"]}}}
-THINKS = Facts("m", capabilities=frozenset({"completion", "tools", "thinking"}))
+THINKS = Facts(capabilities=frozenset({"completion", "tools", "thinking"}))
 
 
 def asked(policy: Policy | None = None, facts: Facts | None = None, **body: Any) -> Question:
@@ -95,7 +95,7 @@ def test_an_answer_is_read_as_the_request_needs_and_silence_is_borne_where_ollam
 
 
 def test_a_model_without_tools_is_sent_them_all_the_same_so_that_ollama_says_what_it_is() -> None:
-    made = asked(facts=Facts("m", capabilities=frozenset({"completion"})), tools=TOOLS)
+    made = asked(facts=Facts(capabilities=frozenset({"completion"})), tools=TOOLS)
     assert "tools" in made.payload
     assert [message["role"] for message in made.payload["messages"]] == ["user"]
 
@@ -114,15 +114,15 @@ def test_a_model_without_tools_is_sent_them_all_the_same_so_that_ollama_says_wha
 def test_a_model_that_thinks_is_kept_from_it_where_it_would_break_the_form(
     effort: str | None, harmony: bool, think: bool | str
 ) -> None:
-    facts = Facts("m", capabilities=frozenset({"completion", "thinking"}), harmony=harmony)
+    facts = Facts(capabilities=frozenset({"completion", "thinking"}), harmony=harmony)
     made = asked(facts=facts, reasoning_effort=effort, response_format=FORM)
     assert made.payload["think"] == think
     assert made.form_payload(made.payload)["think"] == ("low" if harmony else False)
 
 
 def test_a_model_that_may_not_think_is_not_told_to_stop() -> None:
-    assert "think" not in asked(facts=Facts("m"), response_format=FORM).payload
-    made = asked(facts=Facts("m"), tools=TOOLS, response_format=FORM)
+    assert "think" not in asked(facts=Facts(), response_format=FORM).payload
+    made = asked(facts=Facts(), tools=TOOLS, response_format=FORM)
     assert "think" not in made.form_payload(made.payload)
 
 
@@ -151,7 +151,7 @@ def test_past_calls_are_told_in_words_to_a_model_whose_template_would_leave_them
     ]
     assert asked(messages=messages).payload["messages"][-1]["role"] == "tool"
     assert asked(messages=messages, facts=THINKS).payload["messages"][-1]["role"] == "tool"
-    told = asked(messages=messages, facts=Facts("m", capabilities=frozenset({"completion"})))
+    told = asked(messages=messages, facts=Facts(capabilities=frozenset({"completion"})))
     assert told.payload["messages"] == [
         *BODY["messages"],
         {"role": "assistant", "content": 'I look.\n{"name":"f","parameters":{"a":1}}'},
@@ -222,8 +222,8 @@ def test_where_a_prefill_may_be_repeated_it_is_remembered() -> None:
         {"role": "assistant", "content": "it is"},
     ]
     assert asked(messages=messages).prefill == "So \n\nit is"
-    assert asked(messages=messages, facts=Facts("m", path="native")).prefill == "So \n\nit is"
-    assert asked(messages=messages, facts=Facts("m", path="rendered")).prefill == ""
+    assert asked(messages=messages, facts=Facts(way="native")).prefill == "So \n\nit is"
+    assert asked(messages=messages, facts=Facts(way="rendered")).prefill == ""
     assert asked().prefill == ""
 
 

@@ -48,7 +48,7 @@ def test_case(case: Case, whole: bool, cut: Cut) -> None:
 
 
 def test_the_window_grows_up_to_what_the_model_has() -> None:
-    [turn] = completion_turns(BODY, Policy(), Facts("m", context_length=6000))
+    [turn] = completion_turns(BODY, Policy(), Facts(context_length=6000))
     assert turn.refused(OVERFLOW) == []
     assert turn.num_ctx == 6000
     assert turn.ask is not None

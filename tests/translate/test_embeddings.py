@@ -13,7 +13,7 @@ from o2o.translate.facts import Facts
 from o2o.translate.policy import Policy, Resolved
 
 MODEL = Resolved("embed", "all-minilm", {})
-MINILM = Facts("all-minilm", embedding_length=384)
+MINILM = Facts(embedding_length=384)
 # Recorded from all-minilm with dimensions 4.
 FOUR = [-0.64409214, 0.57710963, 0.12504746, 0.48626432]
 
@@ -113,7 +113,7 @@ def test_vectors_that_are_longer_than_wanted_are_cut_and_brought_to_length_one()
 def test_more_dimensions_than_there_are_are_refused_before_or_after() -> None:
     body = {"input": "hi", "dimensions": 385}
     assert asked({"input": "hi", "dimensions": 384}, facts=MINILM).payloads[0]["dimensions"] == 384
-    assert asked(body, facts=Facts("m")).payloads
+    assert asked(body, facts=Facts()).payloads
     with pytest.raises(BadRequest, match="<= 384, but got 385") as caught:
         asked(body, facts=MINILM)
     assert (caught.value.code, caught.value.param) == ("integer_above_max_value", "dimensions")

@@ -31,23 +31,22 @@ def show(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_recorded_answer_is_read() -> None:
-    assert facts_from_show(show(), "echo:270m") == Facts(
-        model="echo:270m",
+    assert facts_from_show(show()) == Facts(
         capabilities=frozenset({"completion", "tools"}),
         stops=("<|im_end|>", "<|im_start|>"),
         context_length=32768,
         embedding_length=640,
-        path="rendered",
+        way="rendered",
     )
 
 
 def test_an_empty_or_strange_answer_leaves_everything_open() -> None:
-    assert facts_from_show({}, "m") == Facts("m")
+    assert facts_from_show({}) == Facts()
     strange = dict.fromkeys(
         ("modelfile", "parameters", "template", "details", "model_info", "capabilities", "thinking"), 5
     )
-    assert facts_from_show(strange, "m") == Facts("m")
-    assert facts_from_show({"thinking": {"values": 1, "default": 1}}, "m") == Facts("m")
+    assert facts_from_show(strange) == Facts()
+    assert facts_from_show({"thinking": {"values": 1, "default": 1}}) == Facts()
 
 
 @pytest.mark.parametrize(
@@ -62,16 +61,16 @@ def test_an_empty_or_strange_answer_leaves_everything_open() -> None:
     ],
 )
 def test_stop_strings_are_unquoted_as_go_quotes_them(line: str, stop: str) -> None:
-    assert facts_from_show({"parameters": line}, "m").stops == (stop,)
+    assert facts_from_show({"parameters": line}).stops == (stop,)
 
 
 def test_stop_strings_are_sorted_since_ollama_lists_them_at_random() -> None:
-    forward = facts_from_show({"parameters": 'stop "b"\nstop "a"\nstop "a"\nstop ""\ntop_k 5'}, "m")
+    forward = facts_from_show({"parameters": 'stop "b"\nstop "a"\nstop "a"\nstop ""\ntop_k 5'})
     assert forward.stops == ("a", "b")
 
 
 @pytest.mark.parametrize(
-    ("changes", "path"),
+    ("changes", "way"),
     [
         ({}, "rendered"),
         ({"template": "{%- if messages[0].role == 'system' %}{{ x }}{%- endif %}"}, "native"),
@@ -86,27 +85,27 @@ def test_stop_strings_are_sorted_since_ollama_lists_them_at_random() -> None:
         ({"remote_host": "https://ollama.com", "remote_model": "gpt-oss:20b"}, "unknown"),
     ],
 )
-def test_the_path_is_told_by_template_and_modelfile(changes: dict[str, Any], path: str) -> None:
-    assert facts_from_show(show(**changes), "m").path == path
+def test_the_way_is_told_by_template_and_modelfile(changes: dict[str, Any], way: str) -> None:
+    assert facts_from_show(show(**changes)).way == way
 
 
 def test_a_cloud_model_is_remote() -> None:
     cloud = show(remote_host="https://ollama.com", model_info={"gptoss.context_length": 131072})
-    facts = facts_from_show(cloud, "m")
+    facts = facts_from_show(cloud)
     assert facts.remote
     assert facts.context_length == 131072
-    assert not facts_from_show(show(), "m").remote
+    assert not facts_from_show(show()).remote
 
 
 def test_lengths_are_found_in_the_details_too_and_only_numbers_count() -> None:
     details = {"format": "gguf", "context_length": 512, "embedding_length": 384}
     info = {"general.architecture": "bert", "bert.context_length": True, "bert.embedding_length": 0}
-    facts = facts_from_show(show(model_info=info, details=details), "m")
+    facts = facts_from_show(show(model_info=info, details=details))
     assert (facts.context_length, facts.embedding_length) == (512, 384)
 
 
 def test_the_thinking_words_of_a_model_are_kept() -> None:
-    facts = facts_from_show(show(thinking={"values": ["low", "high", True], "default": "high"}), "m")
+    facts = facts_from_show(show(thinking={"values": ["low", "high", True], "default": "high"}))
     assert facts.thinking_values == ("low", "high")
 
 
@@ -115,14 +114,14 @@ def test_the_thinking_words_of_a_model_are_kept() -> None:
     [{"details": {"family": "gptoss"}}, {"parser": "harmony"}, {"modelfile": MODELFILE + "PARSER harmony\n"}],
 )
 def test_the_format_of_gpt_oss_is_known(changes: dict[str, Any]) -> None:
-    assert facts_from_show(show(**changes), "m").harmony
+    assert facts_from_show(show(**changes)).harmony
 
 
 def test_a_capability_is_there_or_not_or_unknown() -> None:
-    facts = facts_from_show(show(), "m")
+    facts = facts_from_show(show())
     assert can(facts, "tools") is True
     assert can(facts, "vision") is False
-    assert can(Facts("m"), "tools") is None
+    assert can(Facts(), "tools") is None
     assert can(None, "tools") is None
 
 

@@ -13,7 +13,7 @@ PNG = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x02\0\0\0\x03\x08\x06\0\0\0"
 PNG_TEXT = base64.b64encode(PNG).decode()
 PNG_URL = f"data:image/png;base64,{PNG_TEXT}"
 WAV_TEXT = base64.b64encode(b"RIFF\x24\0\0\0WAVEfmt ").decode()
-DEAF = Facts("m", capabilities=frozenset({"completion", "vision"}))
+DEAF = Facts(capabilities=frozenset({"completion", "vision"}))
 
 
 def user(*parts: Any) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def test_a_request_may_have_sixteen_images() -> None:
 def test_recordings_go_among_the_images(raw: bytes) -> None:
     data = base64.b64encode(raw).decode()
     for spelling in (data, f"data:audio/wav;base64,{data}"):
-        for facts in (None, Facts("m"), Facts("m", capabilities=frozenset({"audio"}))):
+        for facts in (None, Facts(), Facts(capabilities=frozenset({"audio"}))):
             assert one(user(sound(spelling)), facts=facts)["images"] == [data]
 
 

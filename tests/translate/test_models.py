@@ -39,7 +39,7 @@ MINILM: dict[str, Any] = {
     "capabilities": ["completion"],
 }
 TAGS = {"models": [COPY, GEMMA, MINILM]}
-FACTS = {"3916e706937ab689": Facts("all-minilm", capabilities=frozenset({"embedding"}), context_length=512)}
+FACTS = {"3916e706937ab689": Facts(capabilities=frozenset({"embedding"}), context_length=512)}
 
 
 def listed(tags: dict[str, Any] = TAGS, ps: Any = None, aliases: str = "") -> list[dict[str, Any]]:

@@ -140,7 +140,7 @@ def test_minus_one_in_options_stays_ollamas_word_for_random() -> None:
     assert options({"options": {"seed": -1}}) == {"seed": -1}
 
 
-FACTS = Facts("m", stops=("<|end|>", "END"))
+FACTS = Facts(stops=("<|end|>", "END"))
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_text_of_the_batch_that_fails_is_not_lost() -> None:
 
 def test_an_answer_that_breaks_its_form_at_the_very_end_is_said_before_the_failure() -> None:
     strict = {**FORM, "json_schema": {**FORM["json_schema"], "strict": True}}  # type: ignore[dict-item]  # a dict
-    facts = Facts("m", capabilities=frozenset({"thinking"}))
+    facts = Facts(capabilities=frozenset({"thinking"}))
     [turn] = chat_turns({**BODY, "response_format": strict}, Policy(), facts)
     choices = turn.feed(replies({"thinking": "{}"}, {"done": "stop"}))
     with pytest.raises(ResponseFormatViolation):

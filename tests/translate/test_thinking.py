@@ -8,8 +8,8 @@ from o2o.errors import BadRequest
 from o2o.translate.facts import Facts
 from o2o.translate.thinking import Wish, reasoning_fields, wish
 
-THINKS = Facts("m", capabilities=frozenset({"completion", "thinking"}))
-PLAIN = Facts("m", capabilities=frozenset({"completion"}))
+THINKS = Facts(capabilities=frozenset({"completion", "thinking"}))
+PLAIN = Facts(capabilities=frozenset({"completion"}))
 NEW = (0, 22, 0)
 
 
@@ -104,7 +104,7 @@ def test_an_alias_may_say_how_to_think(default: Any, think: bool | str | None) -
 )
 def test_a_model_that_cannot_think_is_not_asked_to_and_that_is_told(body: dict[str, Any], param: str) -> None:
     assert wanted(body, facts=PLAIN) == Wish(None, [param])
-    assert wanted(body, facts=Facts("m")).think is not None
+    assert wanted(body, facts=Facts()).think is not None
     assert wanted(body, facts=None).think is not None
 
 
@@ -152,7 +152,7 @@ def test_limits_of_thinking_alone_are_listed() -> None:
 def test_a_model_with_levels_of_its_own_gets_one_of_those(
     values: tuple[str, ...], effort: str, think: bool | str
 ) -> None:
-    facts = Facts("m", capabilities=frozenset({"thinking"}), thinking_values=values)
+    facts = Facts(capabilities=frozenset({"thinking"}), thinking_values=values)
     assert wanted({"reasoning_effort": effort}, facts=facts, version=(0, 40)).think == think
 
 

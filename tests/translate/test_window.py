@@ -20,7 +20,7 @@ def refusal(prompt: int, window: int) -> Refused:
 def grown(
     prompt: int, window: int, *, sent: int | None = None, length: int | None = None, **policy: int | None
 ) -> int | None:
-    facts = None if length is None else Facts("m", context_length=length)
+    facts = None if length is None else Facts(context_length=length)
     return larger_window(refusal(prompt, window), Policy(**policy), facts, sent=sent)  # type: ignore[arg-type]  # of ints only
 
 
