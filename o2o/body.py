@@ -24,6 +24,9 @@ MAX_DEPTH = 64
 MAX_DIGITS = 400
 """How many digits a number may have, exponent included."""
 
+MAX_VALUES = 1_000_000
+"""How many values a body may hold: a few bytes each on the wire, fifty and more in memory, and all decoded in one go."""
+
 _PIECE = 1 << 20
 _CHUNKED_PIECE = 1 << 16
 
@@ -166,10 +169,11 @@ def parse(raw: bytes | bytearray) -> Any:
 
     UTF-8 without a byte order mark and without surrogates; arrays and objects nest at most MAX_DEPTH deep; a
     number has at most MAX_DIGITS digits, integers are exact and other numbers finite; of a repeated key the
-    last value counts.
+    last value counts; there are at most MAX_VALUES values.
     """
     if raw.startswith(_BOM):
         raise _not_json("a byte order mark comes before it")
+    _check_count(raw)
     try:
         value = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -187,6 +191,17 @@ def _not_json(why: str) -> BadRequest:
 
 def _too_deep() -> BadRequest:
     return _not_json(f"arrays and objects nest deeper than {MAX_DEPTH}")
+
+
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+
+
+def _check_count(raw: bytes | bytearray) -> None:
+    # A value takes two bytes at least, and most large bodies are text or images with few commas.
+    if len(raw) < 2 * MAX_VALUES or raw.count(b",") < MAX_VALUES:
+        return
+    if _STRING.sub(b"", raw).count(b",") >= MAX_VALUES:
+        raise _not_json(f"it holds more than {MAX_VALUES} values")
 
 
 _CONTAINERS = {dict, list}

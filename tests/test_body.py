@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from o2o.body import MAX_DEPTH, MAX_DIGITS, check_type, parse, read, read_json
+from o2o.body import MAX_DEPTH, MAX_DIGITS, MAX_VALUES, check_type, parse, read, read_json
 from o2o.errors import BadRequest, CallerGone, O2OError, RequestTimeout, RequestTooLarge, ServerOverloaded
 
 
@@ -333,3 +333,16 @@ def test_what_is_kept_of_a_large_body_is_told_as_it_comes_and_may_be_refused() -
 
     with pytest.raises(ServerOverloaded):
         read(_environ(Stream(b"01234")), limit=100, seconds=30, patience=Stopwatch(), hold=refuse)
+
+
+def test_so_many_values_are_not_decoded() -> None:
+    with pytest.raises(BadRequest, match="more than 1000000 values"):
+        parse(b"[" + b"[]," * MAX_VALUES + b"0]")
+    with pytest.raises(BadRequest, match="more than 1000000 values"):
+        parse(b'{"a":"' + b'\\"' * 9 + b'","b":[' + b"0," * MAX_VALUES + b"0]}")
+
+
+def test_commas_in_texts_are_not_counted() -> None:
+    text = '"a", \\' * (MAX_VALUES + 1)
+    assert parse(json.dumps([text, text]).encode()) == [text, text]
+    assert len(parse(b"[" + b"0," * (MAX_VALUES - 1) + b"0]")) == MAX_VALUES
