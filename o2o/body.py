@@ -25,7 +25,7 @@ MAX_DIGITS = 400
 """How many digits a number may have, exponent included."""
 
 MAX_VALUES = 1_000_000
-"""How many values a body may hold: a few bytes each on the wire, fifty and more in memory, and all decoded in one go."""
+"""How many values a body may hold: a few bytes each on the wire, fifty and more in memory, decoded in one go."""
 
 _PIECE = 1 << 20
 _CHUNKED_PIECE = 1 << 16
@@ -193,15 +193,25 @@ def _too_deep() -> BadRequest:
     return _not_json(f"arrays and objects nest deeper than {MAX_DEPTH}")
 
 
+_FEW = 1000
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 
 def _check_count(raw: bytes | bytearray) -> None:
-    # A value takes two bytes at least, and most large bodies are text or images with few commas.
-    if len(raw) < 2 * MAX_VALUES or raw.count(b",") < MAX_VALUES:
+    # A value takes two bytes at least, and most large bodies are images, which have no commas.
+    if len(raw) < 2 * MAX_VALUES or _has_few_commas(raw) or raw.count(b",") < MAX_VALUES:
         return
     if _STRING.sub(b"", raw).count(b",") >= MAX_VALUES:
         raise _not_json(f"it holds more than {MAX_VALUES} values")
+
+
+def _has_few_commas(raw: bytes | bytearray) -> bool:
+    at = -1
+    for _ in range(_FEW):  # looking for the next one is many times faster than counting bytes
+        at = raw.find(b",", at + 1)
+        if at < 0:
+            return True
+    return False
 
 
 _CONTAINERS = {dict, list}
