@@ -32,6 +32,8 @@ BODIES: dict[str, bytes] = {
     "a comment": _with(b'"user":"a"/* b */'),
     "a comma too many": _with(b'"user":"a",'),
     "single quotes": _with(b"'user':'a'"),
+    "two million values": _with(b'"user":[' + b"0," * 2_000_000 + b"0]"),
+    "a million lists": _with(b'"user":[' + b"[]," * 1_000_000 + b"0]"),
     "3,000 messages": b'{"model":"good:bomb","messages":['
     + b",".join([b'{"role":"user","content":"a"}'] * 3000)
     + b"]}",

@@ -10,7 +10,7 @@ import pytest
 
 from tests.reliability.caller import PATHS, Answer, Caller, Endpoint, Event, ask, request
 from tests.reliability.chaos import Chaos
-from tests.reliability.faults import TEXT
+from tests.reliability.faults import STEADY, TEXT
 from tests.reliability.houses import Houses
 from tests.reliability.outcomes import Broken, Failure, Ok, wrongs
 from tests.reliability.rows_of_callers import tagged
@@ -169,3 +169,12 @@ def test_a_slow_connect_is_filled_with_heartbeats(waiting: Waiting) -> None:
     unavailable = Failure(503, "upstream_unavailable", wait=(1, 1))
     assert wrongs(answer, Broken(unavailable, "", heartbeats="first")) == []
     assert answer.seconds < 0.8 + LATE
+
+
+def test_a_hundred_streams_go_on_side_by_side(calm: int) -> None:
+    """Each has 20 words in two seconds; none waits until another is through."""
+    with ThreadPoolExecutor(100) as pool:
+        answers = list(pool.map(lambda _: ask(calm, "chat", "steady", stream=True), range(100)))
+    for answer in answers:
+        assert wrongs(answer, Ok(STEADY)) == []
+        assert max(_gaps(answer, answer.events)) < LATE
