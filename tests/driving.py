@@ -9,7 +9,7 @@ from typing import Any
 
 from o2o.errors import O2OError
 from o2o.schemas import check_chat, check_completions
-from o2o.translate import completions, options
+from o2o.translate import completions, prompting
 from o2o.translate.asking import Question, ask
 from o2o.translate.chat import ChatTurn
 from o2o.translate.completions import CompletionTurn
@@ -87,17 +87,8 @@ def completion_turns(
 ) -> list[CompletionTurn]:
     """Return the turns that a completions body makes."""
     checked = check_completions(body)
-    resolved = resolve(body["model"], policy)
-    wanted = completions.wanted(checked, policy)
-    sampling = options.sampling(
-        checked,
-        policy=policy,
-        defaults=resolved.defaults,
-        facts=facts,
-        default_limit=policy.completions_max_tokens,
-        zero_limit=True,
-    )
-    return completions.turns(resolved, wanted, sampling, policy, facts, whole=whole)
+    asked = prompting.ask(checked, resolve(body["model"], policy), policy=policy, facts=facts)
+    return completions.turns(asked, whole=whole)
 
 
 def drive(turn: Any, answers: Iterable[Asked], played: Played, cut: Cut = singly) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from flask import g, request
 
@@ -17,6 +17,7 @@ from o2o.ticket import Ticket
 from o2o.translate.facts import Facts
 from o2o.translate.images import MAX_COUNT, is_image, too_many, web_images
 from o2o.translate.policy import Resolved, check_cloud, resolve
+from o2o.translate.window import Kept
 from o2o.upstream.pictures import PictureError
 
 _LARGE = 1024 * 1024
@@ -72,6 +73,26 @@ def facts(services: Services, resolved: Resolved, needed: bool) -> Facts | None:
     if found is not None and found.remote:
         check_cloud(resolved.target, policy, remote=True)
     return found
+
+
+_Q = TypeVar("_Q", bound="Windowed")
+
+
+class Windowed(Protocol):
+    """A question that may want a window."""
+
+    @property
+    def num_ctx(self) -> int | None: ...
+    def with_window(self: _Q, window: int | None) -> _Q: ...
+    def keeping(self: _Q, kept: Kept | None) -> _Q: ...
+
+
+def in_window(services: Services, resolved: Resolved, question: _Q) -> _Q:
+    """Return the question for a window that does not make Ollama load its model anew."""
+    catalogue = services.catalogue
+    if question.num_ctx is None:
+        return question.keeping(catalogue.kept_window(resolved.target))
+    return question.with_window(catalogue.window(resolved.target, question.num_ctx))
 
 
 def fetch_pictures(services: Services, ticket: Ticket, messages: Any) -> dict[str, str]:

@@ -86,9 +86,7 @@ def blueprint(services: Services) -> Blueprint:
             num_ctx_header=_request.num_ctx_header(),
             images=_request.fetch_pictures(services, ticket, body["messages"]),
         )
-        if question.num_ctx is None:
-            return question.keeping(services.catalogue.kept_window(resolved.target))
-        return question.with_window(services.catalogue.window(resolved.target, question.num_ctx))
+        return _request.in_window(services, resolved, question)
 
     def make_turns(question: asking.Question, body: ChatRequest) -> list[ChatTurn]:
         n = body.get("n") or 1

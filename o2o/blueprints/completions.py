@@ -6,16 +6,17 @@ token arrays, unless the operator has tiktoken's vocabulary: Ollama cannot read 
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response
 
 from o2o.blueprints import _request
 from o2o.blueprints._delivery import Delivery
 from o2o.schemas import check_completions, known_parameters
 from o2o.services import Services
-from o2o.translate import asking, completions, options
+from o2o.translate import asking, completions, options, prompting
 from o2o.translate.token_arrays import as_text
 from o2o.translate.turn import Choice, Stamp
-from o2o.translate.usage import total
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -31,40 +32,28 @@ def blueprint(services: Services) -> Blueprint:
         unknown = asking.unknown(body, known, policy)
         resolved = _request.resolve_model(services, ticket, body)
         body["prompt"] = as_text(body["prompt"], "prompt", services.decode)
-        wanted = completions.wanted(body, policy)
-        facts = _request.facts(services, resolved, options.needs_facts(body, resolved.defaults))
-        sampling = options.sampling(
+        question = prompting.ask(
             body,
+            resolved,
             policy=policy,
-            defaults=resolved.defaults,
-            facts=facts,
+            facts=_request.facts(services, resolved, options.needs_facts(body, resolved.defaults)),
             num_ctx_header=_request.num_ctx_header(),
-            default_limit=policy.completions_max_tokens,
-            zero_limit=True,
         )
-        wish = sampling.options.get("num_ctx")
-        if wish is None:
-            sampling.kept = services.catalogue.kept_window(resolved.target)
-        window = services.catalogue.window(resolved.target, wish)
-        if window is not None:
-            sampling.options["num_ctx"] = window
-        whole = not body.get("stream")
-        turns = completions.turns(resolved, wanted, sampling, policy, facts, whole=whole)
+        question = _request.in_window(services, resolved, question)
+        turns = completions.turns(question, whole=not body.get("stream"))
 
-        def usage() -> dict[str, object]:
-            counted = [turn.usage for turn in turns if turn.counted]
-            return total(counted, [turn.usage for turn in turns if not turn.counted])
+        def completion(stamp: Stamp, choices: list[Choice], usage: dict[str, Any]) -> dict[str, Any]:
+            return completions.completion(stamp, completions.shown(choices, turns, question.wanted), usage)
 
-        def completion(stamp: Stamp, choices: list[Choice], usage: dict[str, object]) -> dict[str, object]:
-            folded = completions.fold(choices)
-            if wanted.ranked:
-                folded = completions.best(folded, turns, wanted)
-            return completions.completion(stamp, folded, usage)
-
-        ignored = sampling.ignored + wanted.ignored
-        asking.refuse_ignored(ignored, policy)
-        ignored += unknown
-        delivery = Delivery(services, ticket, body, resolved, turns=turns, ignored=ignored, usage=usage)
+        delivery = Delivery(
+            services,
+            ticket,
+            body,
+            resolved,
+            turns=turns,
+            ignored=question.ignored + unknown,
+            usage=lambda: completions.usage(turns),
+        )
         return delivery.respond("cmpl-", completions.head, completion)
 
     return made

@@ -16,7 +16,6 @@ from o2o.errors import BadRequest, Forbidden
 from o2o.translate.facts import Facts
 from o2o.translate.ollama_options import GONE, OPTIONS, RUNNER, check_option, seed, wrong_type
 from o2o.translate.policy import Policy
-from o2o.translate.window import Kept
 
 Body = Mapping[str, Any]
 
@@ -62,7 +61,6 @@ class Sampling:
     keep_alive: float | str | None = None
     limit: int | None = None
     ignored: list[str] = field(default_factory=list)
-    kept: Kept | None = None
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from o2o.errors import BadRequest, O2OError, Refused, UpstreamInvalid
-from o2o.schemas import CompletionRequest, check_completions
-from o2o.translate.completions import best, completion, fold, head, wanted
+from o2o.errors import O2OError, Refused, UpstreamInvalid
+from o2o.schemas import check_completions
+from o2o.translate.completions import completion, fold, head, shown, usage
 from o2o.translate.facts import Facts
 from o2o.translate.policy import Policy
+from o2o.translate.prompting import wanted
 from o2o.translate.turn import Stamp
-from o2o.translate.usage import total
 from tests.cases import Case, played, reply
 from tests.driving import Cut, at_once, completion_turns, play, singly
 from tests.table import check_asked, check_choices, check_error
@@ -37,12 +37,8 @@ def test_case(case: Case, whole: bool, cut: Cut) -> None:
     choices = done.choices
     if whole:
         asked = wanted(check_completions(case.body(whole=True)), Policy(**case.get("settings", {})))
-        choices = fold(choices)
-        if asked.ranked:
-            choices = best(choices, done.turns, asked)
-        counted = [turn.usage for turn in done.turns if turn.counted]
-        usage = total(counted, [turn.usage for turn in done.turns if not turn.counted])
-        assert {"choices": choices, "usage": usage} == case.completion()
+        choices = shown(choices, done.turns, asked)
+        assert {"choices": choices, "usage": usage(done.turns)} == case.completion()
     else:
         assert choices == case.choices()
 
@@ -74,14 +70,6 @@ def test_an_answer_in_a_form_is_waited_for_patiently() -> None:
     [turn] = completion_turns({**BODY, "format": "json"}, Policy())
     assert turn.ask is not None
     assert turn.ask.patient
-
-
-def test_an_empty_prompt_cannot_be_had_in_any_form() -> None:
-    prompts: list[Any] = ["", [], None, 7]
-    for prompt in prompts:
-        with pytest.raises(BadRequest) as raised:
-            wanted(CompletionRequest({"model": "m", "prompt": prompt}), Policy())
-        assert raised.value.param == "prompt"
 
 
 def test_a_chunk_and_a_completion_begin_alike() -> None:
