@@ -15,7 +15,12 @@ import re
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    _StreamHandler = logging.StreamHandler[TextIO]
+else:
+    _StreamHandler = logging.StreamHandler  # takes no type at run time before Python 3.11
 
 TELL_LOSS_EVERY = 60.0
 """Seconds between two lines that tell how many were lost."""
@@ -78,7 +83,7 @@ def _indent(text: str) -> str:
     return "\n".join("    " + _CONTROL.sub(_escape, line) for line in text.split("\n"))
 
 
-class Handler(logging.StreamHandler[TextIO]):
+class Handler(_StreamHandler):
     """Writes to `stream`, or to what `sys.stderr` is at that moment; counts the lines that cannot be written."""
 
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
