@@ -103,6 +103,65 @@ def test_everything_can_be_compiled_before_the_first_request() -> None:
     schemas.compile_all()
 
 
+# --- every parameter
+
+
+OF_TYPE: dict[str, Any] = {
+    "boolean": True,
+    "integer": 1,
+    "number": 1.5,
+    "string": "x",
+    "array": [],
+    "object": {},
+}
+"""A value of each type of JSON."""
+FITS = {"number": {"integer", "number"}}
+"""What stands for more than one of those values."""
+
+
+def parameters(*keywords: str) -> list[Any]:
+    """Return (endpoint, name, schema) of every parameter whose schema has one of some keywords."""
+    return [
+        pytest.param(endpoint, name, schema, id=f"{endpoint}-{name}")
+        for endpoint in schemas.ENDPOINTS
+        for name, schema in _load.load(endpoint)["properties"].items()
+        if any(keyword in schema for keyword in keywords)
+    ]
+
+
+def types_of(schema: dict[str, Any]) -> set[str]:
+    told = schema["type"]
+    return {told} if isinstance(told, str) else set(told)
+
+
+@pytest.mark.parametrize(("endpoint", "name", "schema"), parameters("type"))
+def test_no_parameter_takes_a_value_of_another_type(endpoint: str, name: str, schema: dict[str, Any]) -> None:
+    taken = {fit for kind in types_of(schema) for fit in FITS.get(kind, {kind})}
+    for kind, value in OF_TYPE.items():
+        if kind in taken:
+            continue
+        error = refusal(endpoint, {**BASES[endpoint], name: value})
+        assert (error.code, error.param) == ("invalid_type", name)
+
+
+@pytest.mark.parametrize(("endpoint", "name", "schema"), parameters("minimum", "maximum"))
+def test_no_parameter_takes_a_number_out_of_its_range(
+    endpoint: str, name: str, schema: dict[str, Any]
+) -> None:
+    for keyword, step, word in (("minimum", -1, "below_min"), ("maximum", 1, "above_max")):
+        if keyword in schema:
+            error = refusal(endpoint, {**BASES[endpoint], name: schema[keyword] + step})
+            kind = "integer" if "integer" in types_of(schema) else "decimal"
+            assert (error.code, error.param) == (f"{kind}_{word}_value", name)
+
+
+@pytest.mark.parametrize(("endpoint", "name", "schema"), parameters("enum"))
+def test_no_parameter_takes_an_unknown_word(endpoint: str, name: str, schema: dict[str, Any]) -> None:
+    error = refusal(endpoint, {**BASES[endpoint], name: "banana"})
+    assert (error.code, error.param) == ("invalid_value", name)
+    assert all(f"'{word}'" in error.message for word in schema["enum"] if word)
+
+
 # --- the schemas themselves
 
 
