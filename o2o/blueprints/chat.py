@@ -7,8 +7,6 @@ row for each. A body of the Responses API is understood here too. `/input_tokens
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, Response
 
 from o2o.blueprints import _request, _response
@@ -23,6 +21,7 @@ from o2o.translate import asking, chat, options, responses_shape
 from o2o.translate.chat import ChatTurn
 from o2o.translate.counting import CountTurn
 from o2o.translate.policy import Resolved
+from o2o.translate.thinking import wants_most
 from o2o.translate.usage import total
 
 
@@ -82,7 +81,7 @@ def blueprint(services: Services) -> Blueprint:
             resolved,
             policy=policy,
             facts=_request.facts(services, resolved, needed),
-            version=services.catalogue.version() if _wants_most(body) else None,
+            version=services.catalogue.version() if wants_most(body, resolved.defaults) else None,
             num_ctx_header=_request.num_ctx_header(),
             images=_request.fetch_pictures(services, ticket, body["messages"]),
         )
@@ -115,13 +114,3 @@ def blueprint(services: Services) -> Blueprint:
 
 def _new_call_id() -> str:
     return new_id("call_")
-
-
-def _wants_most(body: dict[str, Any]) -> bool:
-    """Tell whether the effort is one that only newer Ollamas know."""
-    reasoning = body.get("reasoning")
-    effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
-    return "max" in (body.get("reasoning_effort"), effort) or "xhigh" in (
-        body.get("reasoning_effort"),
-        effort,
-    )

@@ -54,6 +54,8 @@ class Question:
         """Return the second of two steps: the same conversation, without tools, in the wanted form."""
         assert self.format is not None
         made = {name: value for name, value in payload.items() if name != "tools"}
+        if self.tools is not None and "tools" not in payload:
+            made["messages"] = _without(payload["messages"], tools.prompt_description(self.tools))
         made["format"] = self.format.payload()
         if can(self.facts, "thinking"):
             made["think"] = _think(False, True, self.facts)
@@ -260,6 +262,15 @@ def _add_system(payload: dict[str, Any], text: str) -> None:
         payload["messages"] = [first, *said[1:]]
     else:
         payload["messages"] = [{"role": "system", "content": text}, *said]
+
+
+def _without(said: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
+    """Take away what `_add_system` has added."""
+    first = said[0]
+    if not text or first["role"] != "system" or text not in first["content"]:
+        return said
+    left = first["content"].replace(text, "").strip("\n")
+    return [{**first, "content": left}, *said[1:]] if left else said[1:]
 
 
 def _think(wish: bool | str | None, constrained: bool, facts: Facts | None) -> bool | str | None:

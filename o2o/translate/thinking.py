@@ -27,6 +27,7 @@ _LEVELS = {
 }
 _RANKS = {name: rank for rank, name in enumerate(_LEVELS)}
 _TYPES = {"enabled": True, "disabled": False, "adaptive": None, "auto": None}
+_MOST = ("xhigh", "max")
 _MAX_SINCE = (0, 22)
 
 
@@ -70,6 +71,14 @@ def wish(body: Body, *, defaults: Body, facts: Facts | None, version: tuple[int,
     default = defaults.get("think")
     own = _level(default, "think", facts, version) if isinstance(default, (bool, str)) else None
     return Wish(None if own and cannot else own, ignored, hidden)
+
+
+def wants_most(body: Body, defaults: Body) -> bool:
+    """Tell whether the wish is for as much thinking as there is, which only newer Ollamas have a word for."""
+    if _NAMES.isdisjoint(body):
+        return defaults.get("think") in _MOST
+    said = (value for _, read in _WISHES if (value := read(body)) is not None)
+    return next(said, defaults.get("think")) in _MOST
 
 
 def reasoning_fields(text: str, mode: str) -> dict[str, str]:

@@ -134,6 +134,18 @@ def test_the_second_of_two_steps_has_the_form_and_no_tools() -> None:
     assert second["options"] == {"temperature": 0}
 
 
+@pytest.mark.parametrize("system", [[], [{"role": "system", "content": "Be brief."}]])
+def test_in_the_second_of_two_steps_nothing_is_said_of_tools_that_were_described(system: list[Any]) -> None:
+    said = [*system, *BODY["messages"]]
+    facts = Facts(capabilities=frozenset({"completion"}))
+    policy = Policy(tools_fallback="prompt")
+    made = asked(policy, facts, messages=said, tools=TOOLS, response_format=FORM)
+    assert "You can call these functions" in made.payload["messages"][0]["content"]
+    assert made.form_payload(made.payload)["messages"] == said
+    none = asked(policy, facts, messages=said, tools=TOOLS, tool_choice="none", response_format=FORM)
+    assert none.form_payload(none.payload)["messages"] == said
+
+
 def test_a_demand_stands_at_the_end_of_what_the_system_says_already() -> None:
     system = {"role": "system", "content": "Be brief."}
     made = asked(messages=[system, *BODY["messages"]], tools=TOOLS, tool_choice="required")

@@ -6,7 +6,7 @@ import pytest
 
 from o2o.errors import BadRequest
 from o2o.translate.facts import Facts
-from o2o.translate.thinking import Wish, reasoning_fields, wish
+from o2o.translate.thinking import Wish, reasoning_fields, wants_most, wish
 
 THINKS = Facts(capabilities=frozenset({"completion", "thinking"}))
 PLAIN = Facts(capabilities=frozenset({"completion"}))
@@ -116,6 +116,30 @@ def test_a_model_that_cannot_think_may_be_asked_not_to() -> None:
 
 def test_an_effort_of_none_is_no_wish_to_think() -> None:
     assert wanted({"reasoning_effort": "none"}, facts=PLAIN) == Wish(False)
+
+
+@pytest.mark.parametrize(
+    ("body", "defaults", "most"),
+    [
+        ({}, {}, False),
+        ({}, {"think": "max"}, True),
+        ({"reasoning_effort": "xhigh"}, {}, True),
+        ({"reasoning_effort": "low"}, {"think": "max"}, False),
+        ({"reasoning_effort": "low", "think": "max"}, {}, False),
+        ({"think": "max"}, {}, True),
+        ({"reasoning": {"effort": "max"}}, {}, True),
+        ({"chat_template_kwargs": {"reasoning_effort": "max"}}, {}, True),
+        ({"include_reasoning": False}, {"think": "max"}, True),
+        ({"think": True}, {}, False),
+    ],
+)
+def test_the_wish_for_most_is_known_since_it_depends_on_ollamas_version(
+    body: dict[str, Any], defaults: dict[str, Any], most: bool
+) -> None:
+    assert wants_most(body, defaults) is most
+    if most:
+        made = wish(body, defaults=defaults, facts=None, version=(0, 33))
+        assert (made.think, wish(body, defaults=defaults, facts=None).think) == ("max", "high")
 
 
 def test_what_else_is_meant_for_the_template_is_listed() -> None:
