@@ -21,7 +21,6 @@ from o2o.config import Settings
 from o2o.ids import new_id
 from o2o.log import configure
 from o2o.origin import Origins
-from o2o.schemas import compile_all
 from o2o.services import Limits, Services
 from o2o.ticket import Ticket
 from o2o.translate.policy import Policy, parse_aliases
@@ -59,7 +58,6 @@ def create_app(
     tests: without them every answer is made the plain way, slower and the same.
     """
     configure(settings.log_level)
-    compile_all()
     app = _App("o2o", static_folder=None)
     app.url_map.strict_slashes = False
     upstream = upstream or make_upstream(settings, short_ways)
