@@ -31,7 +31,8 @@ def start_anew(ground: Ground) -> list[Figure]:
     try:
         target = bench.start(rows.o2o(workers=2))
         assert target.process is not None
-        for pid in tree(target.process.pid):  # both workers on one CPU would be slower than what is to be shown
+        # Both workers on one CPU would be slower than what is to be shown.
+        for pid in tree(target.process.pid):
             os.sched_setaffinity(pid, range(os.cpu_count() or 1))
         loads = [
             _load(
