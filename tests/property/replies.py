@@ -11,8 +11,12 @@ from o2o.translate.facts import Facts
 from o2o.translate.policy import Policy
 from tests.cases import reply
 
-F = {"type": "function", "function": {"name": "f", "parameters": {"properties": {"x": {"type": "integer"}}}}}
+F: dict[str, Any] = {
+    "type": "function",
+    "function": {"name": "f", "parameters": {"properties": {"x": {"type": "integer"}}}},
+}
 G = {"type": "function", "function": {"name": "g"}}
+STRICT: dict[str, Any] = {**F, "function": {**F["function"], "strict": True}}
 FORM = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 
 TEXTS = [
@@ -72,7 +76,7 @@ def answers(draw: st.DrawFn) -> list[dict[str, Any]]:
 requests = st.fixed_dictionaries(
     {},
     optional={
-        "tools": st.sampled_from([[F], [F, G]]),
+        "tools": st.sampled_from([[F], [F, G], [STRICT], [STRICT, G]]),
         "tool_choice": st.sampled_from(
             ["auto", "none", "required", {"type": "function", "function": {"name": "f"}}]
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from o2o.translate.policy import Policy
 from o2o.translate.speaker import fold
 from o2o.translate.turn import Choice
 from tests.driving import numbered, question
-from tests.property.replies import answers, body, facts, policies, requests
+from tests.property.replies import STRICT, answers, body, facts, policies, requests
 
 MOST_ASKS = 3
 Batches = list[list[dict[str, Any]]]
@@ -89,6 +90,17 @@ def test_calls_are_numbered_and_named_once(
         assert (choices[-1]["finish_reason"] == "tool_calls") == bool(fragments)
     if request.get("parallel_tool_calls") is False:
         assert len(fragments) <= 2
+
+
+@settings(max_examples=200, deadline=None)
+@given(requests, policies, facts, answers())
+def test_a_call_of_a_strict_function_fits_its_schema(
+    request: dict[str, Any], policy: Policy, known: Facts | None, replies: list[dict[str, Any]]
+) -> None:
+    request["tools"] = [STRICT]
+    whole = fold(said(request, policy, known, [replies])[0])
+    for call in whole[0]["message"].get("tool_calls", ()) if whole else ():
+        assert isinstance(json.loads(call["function"]["arguments"]).get("x", 0), int)
 
 
 @settings(max_examples=200, deadline=None)
