@@ -15,7 +15,7 @@ $(shell rm -rf $(VENV))
 endif
 endif
 
-.PHONY: help setup run test check bench bench-quick soak lock
+.PHONY: help setup run test cover check bench bench-quick soak lock
 
 help: ## Show this help
 	@echo "o2o: OpenAI's API on top of Ollama"
@@ -30,15 +30,19 @@ setup: $(VENV)/.run-ready $(VENV)/.dev-ready ## Make .venv with everything for r
 run: $(VENV)/.run-ready ## Start o2o; without an Ollama it answers from a practice one
 	@exec $(BIN)/python -m o2o serve --practice-if-absent
 
-test: $(VENV)/.dev-ready ## Lint, types, layers and tests with coverage; needs no Ollama
+test: $(VENV)/.dev-ready ## Lint, types, layers and tests; needs no Ollama
 	@$(call timed,ruff check,$(BIN)/ruff check .)
 	@$(call timed,ruff format,$(BIN)/ruff format --check .)
 	@$(call timed,mypy,$(BIN)/mypy)
 	@$(call timed,import-linter,$(BIN)/lint-imports --config setup.cfg --no-cache)
-	@$(call timed,tests of parts,rm -f .coverage .coverage.* && $(BIN)/coverage run -m pytest -q --durations=5 $(WHOLE:%=--ignore=%))
-	@$(call timed,coverage,$(BIN)/coverage combine -q && $(BIN)/coverage report)
+	@$(call timed,tests of parts,$(BIN)/python -m pytest -q --durations=5 $(WHOLE:%=--ignore=%))
 	@$(call timed,tests of the whole,$(BIN)/python -m pytest -q --durations=5 $(WHOLE))
 	@$(call timed,the whole on its plain ways,TEST_PLAIN=1 $(BIN)/python -m pytest -q tests/e2e)
+
+cover: $(VENV)/.dev-ready ## How much of the code the tests of its parts run
+	@rm -f .coverage .coverage.*
+	@$(BIN)/coverage run -m pytest -q $(WHOLE:%=--ignore=%)
+	@$(BIN)/coverage combine -q && $(BIN)/coverage report
 
 check: $(VENV)/.run-ready ## Ask whether Ollama, its models and the settings are in order
 	@$(BIN)/python -m o2o check
