@@ -21,6 +21,7 @@ Body = Mapping[str, Any]
 
 _OTHER_NAMES = {"repetition_penalty": "repeat_penalty"}
 _LIMITS = ("max_tokens", "max_completion_tokens")
+_RESULTS = ("tool", "function")
 _KEEP_ALIVES = ("keep_alive", "ttl")
 _NUMBER = re.compile(r"[-+]?[0-9]{1,15}(?:\.[0-9]{0,15})?", re.ASCII)
 # What Go's time.ParseDuration reads; both of Unicode's letters for micro are in use.
@@ -143,19 +144,20 @@ def needs_facts(body: Body, defaults: Body | None = None) -> bool:
     if _mapping(body.get("response_format")).get("type", "text") != "text":
         return True
     messages = body.get("messages") or ()
-    return _is_begun(messages) or any(_has_audio(message) or _is_result(message) for message in messages)
+    return _is_begun(messages) or any(map(_is_special, messages))
 
 
 def _is_begun(messages: Any) -> bool:
     return bool(messages) and _mapping(messages[-1]).get("role") == "assistant"
 
 
-def _is_result(message: Any) -> bool:
-    return _mapping(message).get("role") in ("tool", "function")
-
-
-def _has_audio(message: Any) -> bool:
-    content = _mapping(message).get("content")
+def _is_special(message: Any) -> bool:
+    """Tell whether a message is the result of a call, or has something to be heard."""
+    if not isinstance(message, dict):
+        return False
+    if message.get("role") in _RESULTS:
+        return True
+    content = message.get("content")
     return isinstance(content, list) and any(_mapping(part).get("type") == "input_audio" for part in content)
 
 

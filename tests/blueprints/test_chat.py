@@ -283,6 +283,13 @@ def test_tokens_of_a_prompt_can_be_counted() -> None:
     served.check_released()
 
 
+def test_a_prompt_is_counted_in_the_window_that_is_asked_for() -> None:
+    served = scripted([[reply("chat", {"done": "length", "prompt": 17})]])
+    response = served.post(f"{PATH}/input_tokens", {**BODY, "num_ctx": 8192, "store": True})
+    assert (response.headers["x-o2o-num-ctx"], response.headers["x-o2o-ignored"]) == ("8192", "store")
+    assert served.upstream.asked[0][1]["options"] == {"num_ctx": 8192, "num_predict": 1}
+
+
 def test_a_body_of_the_responses_api_is_answered_as_chat() -> None:
     served = scripted(HI)
     response = served.post(PATH, {"model": "m", "input": "Hi", "max_output_tokens": 5})

@@ -57,8 +57,13 @@ class Chaos(FakeOllama):
             return list(self._by_model.get(model, ()))
 
     def await_asked(self, model: str, count: int = 1) -> list[Seen]:
-        """Wait until this model was asked `count` times; return those requests."""
-        self.await_that(lambda: len(self.asked_for(model)) >= count, f"request {count} for {model}")
+        """Wait until this model was asked `count` times; return those requests.
+
+        A server that has just been started needs its time on a busy machine.
+        """
+        self.await_that(
+            lambda: len(self.asked_for(model)) >= count, f"request {count} for {model}", patience=20
+        )
         return self.asked_for(model)
 
     def outside(self) -> list[str]:

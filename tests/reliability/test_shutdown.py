@@ -83,7 +83,7 @@ def test_connections_that_are_only_kept_do_not_hold_up_the_end(chaos: Chaos) -> 
         began = time.monotonic()
         server.process.terminate()
         assert server.process.wait(10) == 0
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 8  # and not the ten seconds of their own time-out
         assert kept.rest() == silent.rest() == b""
 
 
