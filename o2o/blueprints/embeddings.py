@@ -78,9 +78,6 @@ def blueprint(services: Services) -> Blueprint:
         if question.num_ctx is not None:
             services.catalogue.sent_window(resolved.target, question.num_ctx)
         headers = _response.headers(question.ignored + unknown, (), question.num_ctx)
-        if not answer.lazy:
-            whole = b"".join(_unhurried(answer.parts))
-            return Response(whole, headers=headers, mimetype="application/json")
         headers["Content-Length"] = str(answer.length)
         return Response(_unhurried(answer.parts), headers=headers, mimetype="application/json")
 

@@ -11,6 +11,7 @@ import math
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -82,12 +83,11 @@ def to_ollama(
 
 
 class Answer(NamedTuple):
-    """An answer in parts, with its length in bytes where that is known before; `lazy`: no part can fail."""
+    """An answer in parts, none of which can fail, with its length in bytes."""
 
     parts: Iterator[bytes]
-    length: int | None
+    length: int
     usage: dict[str, int]
-    lazy: bool
 
 
 def answer(
@@ -100,33 +100,51 @@ def answer(
 ) -> Answer:
     """Return the answer to a body from the bytes of the replies to all its batches, in order.
 
-    Without `splice` they are parsed in any case, which gives the same answer. `breathe` is called between batches.
+    Without `splice` they are parsed in any case, which gives the same answer. `breathe` is called now and then.
 
-    Raises as `to_openai` does, and UpstreamInvalid for bytes that are no replies; the parts may raise that too.
+    Raises as `to_openai` does, and UpstreamInvalid for bytes that are no replies.
     """
-    found = _spliceable(raws, body, breathe) if splice else None
+    spliced = _spliced(raws, body, model, breathe) if splice else None
+    if spliced is not None:
+        return spliced
+    completion = to_openai([_decoded(raw) for raw in raws], body, model=model)
+    whole = msgspec.json.encode(completion)
+    return Answer(iter([whole]), len(whole), completion["usage"])
+
+
+def _spliced(
+    raws: Sequence[bytes | bytearray], body: Body, model: str, breathe: Callable[[], object]
+) -> Answer | None:
+    """Return the answer with the vectors as they are in the replies, or None where these have another shape."""
+    packed = body.get("encoding_format") == "base64"
+    found = _spliceable(raws, body, breathe, read=packed)
     if found is None:
-        completion = to_openai([_decoded(raw) for raw in raws], body, model=model)
-        whole = msgspec.json.encode(completion)
-        return Answer(iter([whole]), len(whole), completion["usage"], True)
+        return None
     tokens = sum(reply.tokens for reply in found)
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     head = b'{"object":"list","data":['
     tail = b"]," + msgspec.json.encode({"model": model, "usage": usage})[1:]
-    if body.get("encoding_format") == "base64":
-        return Answer(_around(head, _checked(splicing.packed_entries(found)), tail), None, usage, False)
-    length = len(head) + splicing.length(found) + len(tail)
-    return Answer(_around(head, splicing.entries(found), tail), length, usage, True)
+    length = len(head) + len(tail)
+    if not packed:
+        return Answer(chain([head], splicing.entries(found), [tail]), length + splicing.length(found), usage)
+    parts: list[bytes] = []
+    try:
+        for part in splicing.packed_entries(found):
+            parts.append(part)
+            breathe()
+    except ValueError:  # it is no answer at all, which the plain way tells
+        return None
+    return Answer(iter([head, *parts, tail]), length + sum(map(len, parts)), usage)
 
 
 def _spliceable(
-    raws: Sequence[bytes | bytearray], body: Body, breathe: Callable[[], object]
+    raws: Sequence[bytes | bytearray], body: Body, breathe: Callable[[], object], *, read: bool
 ) -> list[splicing.Rows] | None:
-    """Return the vectors in the replies if they can be passed on as they are."""
+    """Return the vectors in the replies if they can be passed on as they are; those that will be `read` tell then."""
     good: list[splicing.Rows] = []
     for raw in raws:
         found = splicing.rows(raw)
-        if found is None:
+        if found is None or not (read or splicing.are_numbers(found)):
             return None
         good.append(found)
         breathe()
@@ -136,19 +154,6 @@ def _spliceable(
     if dimensions is not None and any(splicing.width(one) != dimensions for one in good):
         return None
     return good
-
-
-def _around(head: bytes, entries: Iterator[bytes], tail: bytes) -> Iterator[bytes]:
-    yield head
-    yield from entries
-    yield tail
-
-
-def _checked(entries: Iterator[bytes]) -> Iterator[bytes]:
-    try:
-        yield from entries
-    except ValueError as error:
-        raise UpstreamInvalid("Ollama's embeddings are not lists of numbers.") from error
 
 
 def _decoded(raw: bytes | bytearray) -> dict[str, Any]:

@@ -4,14 +4,13 @@ Theory of operation: Ollama writes `{"model":…,"embeddings":[[…],[…]],…}
 what OpenAI's answer has too. So a vector's text is cut out at `],[` and set between the words of an OpenAI entry.
 `rows` says whether bytes have that shape; whatever else they are is for the parser, and a law in the property tests
 holds both to the same answer. As base64 each vector is read alone, so that thousands never exist as Python floats
-at once.
+at once. One byte is looked for at a time: that is many times faster than looking for three.
 """
 
 from __future__ import annotations
 
 import base64
-import sys
-from array import array
+import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -33,7 +32,10 @@ class Rows(NamedTuple):
 
 
 def rows(raw: bytes | bytearray) -> Rows | None:
-    """Return where the vectors are in a reply to /api/embed, or None if it has another shape."""
+    """Return where the vectors are in a reply to /api/embed, or None if it has another shape.
+
+    What stands in the vectors is for `are_numbers`, or for who reads them.
+    """
     begin = raw.find(_BEGIN)
     end = raw.rfind(_END)
     if begin < 0 or end < begin + len(_BEGIN):
@@ -41,25 +43,28 @@ def rows(raw: bytes | bytearray) -> Rows | None:
     around = _object(bytes(raw[:begin]) + b'"embeddings":[' + bytes(raw[end + 1 :]))
     if around is None or around.get("embeddings") != [] or "error" in around:
         return None
-    spans: list[tuple[int, int]] = []
-    at = begin + len(_BEGIN)
-    while (between := raw.find(_BETWEEN, at, end)) >= 0:
-        spans.append((at, between))
-        at = between + len(_BETWEEN)
-    spans.append((at, end))
     tokens = around.get("prompt_eval_count", 0)
-    if (
-        type(tokens) is not int
-        or not _only_numbers(raw, spans[0][0], end)
-        or any(a == b for a, b in spans)
-        or raw.find(b"[", spans[0][0], end) == spans[0][0]
-    ):
+    spans = _spans(raw, begin + len(_BEGIN), end)
+    if type(tokens) is not int or spans is None:
         return None
     return Rows(raw, spans, tokens)
 
 
-def _only_numbers(raw: bytes | bytearray, begin: int, end: int) -> bool:
+def _spans(raw: bytes | bytearray, at: int, end: int) -> list[tuple[int, int]] | None:
+    """Return where vectors begin and end, or None where anything else is in brackets, or nothing."""
+    spans: list[tuple[int, int]] = []
+    while (close := raw.find(b"]", at, end + 1)) != end:
+        if raw[close : close + len(_BETWEEN)] != _BETWEEN:
+            return None
+        spans.append((at, close))
+        at = close + len(_BETWEEN)
+    spans.append((at, end))
+    return None if any(a == b or raw.find(b"[", a, b) >= 0 for a, b in spans) else spans
+
+
+def are_numbers(found: Rows) -> bool:
     """Tell whether there is nothing but numbers, as far as their characters tell."""
+    raw, begin, end = found.raw, found.spans[0][0], found.spans[-1][1]
     return not any(
         bytes(raw[at : min(at + _PART, end)]).translate(None, _OF_NUMBERS) for at in range(begin, end, _PART)
     )
@@ -105,21 +110,33 @@ def length(replies: list[Rows]) -> int:
 
 
 def packed_entries(replies: list[Rows]) -> Iterator[bytes]:
-    """Yield the entries with vectors as base64 of little-endian float32; raises ValueError for what is no vector."""
-    index = 0
+    """Yield the entries with vectors as base64 of little-endian float32, in large parts.
+
+    Raises ValueError for what is no vector.
+    """
+    index = size = 0
+    out: list[bytes] = []
     for reply in replies:
         view = memoryview(reply.raw)
         for a, b in reply.spans:
-            try:
-                numbers = array("f", _floats.decode(b"[%s]" % bytes(view[a:b])))
-            except (msgspec.DecodeError, OverflowError) as error:
-                raise ValueError("an embedding is no list of numbers") from error
-            if sys.byteorder == "big":
-                numbers.byteswap()
+            text = base64.b64encode(_packed(view[a - 1 : b + 1]))
             comma = b"," if index else b""
-            text = base64.b64encode(numbers.tobytes())
-            yield b'%s{"object":"embedding","index":%d,"embedding":"%s"}' % (comma, index, text)
+            out.append(b'%s{"object":"embedding","index":%d,"embedding":"%s"}' % (comma, index, text))
             index += 1
+            size += b - a
+            if size >= _PART:
+                yield b"".join(out)
+                out, size = [], 0
+    if out:
+        yield b"".join(out)
+
+
+def _packed(vector: memoryview) -> bytes:
+    try:
+        numbers = _floats.decode(vector)
+        return struct.pack(f"<{len(numbers)}f", *numbers)
+    except (msgspec.DecodeError, OverflowError) as error:
+        raise ValueError("an embedding is no list of numbers") from error
 
 
 def _object(raw: bytes) -> dict[str, Any] | None:

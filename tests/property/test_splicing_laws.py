@@ -24,7 +24,7 @@ def raw_of(rows: list[list[float]], tokens: int, **more: Any) -> bytes:
 def both(raws: list[bytes], body: dict[str, Any]) -> tuple[Any, Any]:
     answer = embeddings.answer(raws, body, model="asked")
     data = b"".join(answer.parts)
-    assert answer.length is None or answer.length == len(data)
+    assert answer.length == len(data)
     assert answer.usage == json.loads(data)["usage"]
     return json.loads(data), embeddings.to_openai([json.loads(raw) for raw in raws], body, model="asked")
 
@@ -53,6 +53,11 @@ def test_spliced_and_parsed_are_the_same(batches: list[list[list[float]]], packe
         b'{"model":"m","embeddings":[[1],[]]}',
         b'{"model":"m", "embeddings": [[1, 2]]}',
         b'{"model":"m","embeddings":[[[1]]]}',
+        b'{"model":"m","embeddings":[[1],[[2]]]}',
+        b'{"model":"m","embeddings":[[1,[2],[3]]}',
+        b'{"model":"m","embeddings":[[1],[2]],[3]]}',
+        b'{"model":"m","embeddings":[[1]],"x":[[2]]}',
+        b'{"model":"m","embeddings":[[1] ,[2]]}',
         b'{"error":"x","embeddings":[[1]]}',
         b'{"model":"embeddings\\":[[1]]","embeddings":5}',
         b'{"model":"m","embeddings":[[1]]',
@@ -77,11 +82,23 @@ def test_vectors_of_the_length_that_was_asked_for_are_not() -> None:
     assert len(list(answer.parts)) == 3
 
 
-@pytest.mark.parametrize("row", ["nope", "1,nope", '"1"', "{}"])
-def test_what_is_no_number_is_told_where_it_is_read(row: str) -> None:
+@pytest.mark.parametrize("row", ["nope", "1,nope", '"1"', "{}", "1,", "1e39", "-1e300", "1e999", "null"])
+def test_what_is_no_number_is_told_the_same_both_ways(row: str) -> None:
     raw = b'{"model":"m","embeddings":[[%s]]}' % row.encode()
-    with pytest.raises(UpstreamInvalid):
-        list(embeddings.answer([raw], {"input": "x", "encoding_format": "base64"}, model="m").parts)
+    body = {"input": "x", "encoding_format": "base64"}
+    told = []
+    for splice in (True, False):
+        with pytest.raises(UpstreamInvalid) as caught:
+            list(embeddings.answer([raw], body, model="m", splice=splice).parts)
+        told.append(caught.value.body())
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("row", ["nope", '"1"', "{}", "null"])
+def test_what_is_no_number_is_not_passed_on(row: str) -> None:
+    found = splicing.rows(b'{"model":"m","embeddings":[[1],[%s]]}' % row.encode())
+    assert found is not None
+    assert not splicing.are_numbers(found)
 
 
 def test_another_number_of_vectors_is_told() -> None:
