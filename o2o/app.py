@@ -8,7 +8,8 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
+from flask.sessions import NullSession, SessionInterface, SessionMixin
 from werkzeug.exceptions import HTTPException, MethodNotAllowed as WrongMethod, NotFound as NoRoute
 
 from o2o import errors, tokens
@@ -37,12 +38,41 @@ BODIES_AT_ONCE = 8
 _log = logging.getLogger("o2o")
 
 
+class _NoSessions(SessionInterface):
+    """Nobody has a session."""
+
+    def open_session(self, app: Flask, request: Request) -> SessionMixin:
+        """Return the session that is none."""
+        return _NO_SESSION
+
+
+_NO_SESSION = NullSession()
+
+
 class _App(Flask):
-    """Flask without a look at every call whether a view is a coroutine; none is."""
+    """Flask with one way in and one way out in place of lists of hooks, and without what o2o has not.
+
+    No view is a coroutine, and hosts have no meaning for routes.
+    """
+
+    session_interface = _NoSessions()
+
+    def __init__(self, enter: Callable[[], Response | None], stamp: Callable[[Response], Response]) -> None:
+        super().__init__("o2o", static_folder=None)
+        self._enter = enter
+        self._stamp = stamp
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return `func` as it is."""
         return func
+
+    def preprocess_request(self) -> Response | None:
+        """Return what to answer in place of what a view would, if anything."""
+        return self._enter()
+
+    def process_response(self, response: Response) -> Response:
+        """Return the response with what all of them have."""
+        return self._stamp(response)
 
 
 def create_app(
@@ -58,19 +88,22 @@ def create_app(
     tests: without them every answer is made the plain way, slower and the same.
     """
     configure(settings.log_level)
-    app = _App("o2o", static_folder=None)
+    origins = Origins(
+        cors_origins=settings.cors_origins,
+        allowed_hosts=settings.allowed_hosts,
+        keyed=bool(settings.api_keys),
+        machine_name=socket.gethostname(),
+    )
+    app = _App(_entrance(settings, origins), _exit(origins))
     app.url_map.strict_slashes = False
     upstream = upstream or make_upstream(settings, short_ways)
     services = make_services(settings, upstream, pictures or Pictures(), short_ways)
     app.extensions["o2o"] = services
-    _guard(app, settings)
-    _finish(app)
     _answer_failures(app)
     app.register_blueprint(ops.blueprint(services))
     for number, prefix in enumerate(PREFIXES):
         for module in (chat, completions, embeddings, models):
             made = module.blueprint(services)
-            made.url_value_preprocessor(_take_deployment)
             app.register_blueprint(made, url_prefix=prefix or None, name=f"{made.name}{number}")
     return app
 
@@ -135,37 +168,25 @@ def make_services(
     )
 
 
-def _take_deployment(endpoint: str | None, values: dict[str, str] | None) -> None:
-    g.deployment = values.pop("deployment", None) if values else None
-
-
-def _guard(app: Flask, settings: Settings) -> None:
-    """Open a ticket for every request, and turn away who may not come in."""
+def _entrance(settings: Settings, origins: Origins) -> Callable[[], Response | None]:
+    """Return what opens a ticket for every request, and turns away who may not come in."""
     keys = Keys(settings.api_keys)
-    origins = Origins(
-        cors_origins=settings.cors_origins,
-        allowed_hosts=settings.allowed_hosts,
-        keyed=bool(settings.api_keys),
-        machine_name=socket.gethostname(),
-    )
 
-    @app.before_request
     def enter() -> Response | None:
-        ticket = g.ticket = Ticket(new_id("req_", 32), request.method, request.path)
-        origin = request.headers.get("Origin")
-        refused = origins.judge(origin, request.headers.get("Host"))
+        asked, here = request._get_current_object(), g._get_current_object()  # type: ignore[attr-defined]  # proxies
+        environ, values = asked.environ, asked.view_args
+        here.deployment = values.pop("deployment", None) if values else None
+        ticket = here.ticket = Ticket(new_id("req_", 32), asked.method, asked.path)
+        refused = origins.judge(environ.get("HTTP_ORIGIN"), environ.get("HTTP_HOST"))
         if refused is not None:
             raise refused
-        if request.method == "OPTIONS":
+        if asked.method == "OPTIONS":
             return _nothing()
-        if settings.api_keys and not is_open(request.path):
-            ticket.key = keys.check(request.headers)
+        if settings.api_keys and not is_open(asked.path):
+            ticket.key = keys.check(asked.headers)
         return None
 
-    @app.after_request
-    def allow_origin(response: Response) -> Response:
-        response.headers.update(origins.cors(request.headers.get("Origin"), request.headers))
-        return response
+    return enter
 
 
 def _nothing() -> Response:
@@ -175,20 +196,24 @@ def _nothing() -> Response:
     return response
 
 
-def _finish(app: Flask) -> None:
-    """Put on every response what every response of OpenAI's has."""
+def _exit(origins: Origins) -> Callable[[Response], Response]:
+    """Return what puts on every response what every response of OpenAI's has, and lets pages read it."""
 
-    @app.after_request
     def stamp(response: Response) -> Response:
         ticket: Ticket = g.ticket
         ticket.status = response.status_code
+        origin = request.environ.get("HTTP_ORIGIN")
         headers = response.headers
-        headers["x-request-id"] = ticket.id
-        headers["openai-processing-ms"] = str(int(ticket.seconds * 1000))
-        headers["openai-version"] = "2020-10-01"
-        headers["x-content-type-options"] = "nosniff"
+        for name, value in origins.cors(origin, request.headers).items():
+            headers.add(name, value)
+        headers.add("x-request-id", ticket.id)
+        headers.add("openai-processing-ms", str(int(ticket.seconds * 1000)))
+        headers.add("openai-version", "2020-10-01")
+        headers.add("x-content-type-options", "nosniff")
         response.call_on_close(ticket.close)
         return response
+
+    return stamp
 
 
 def _answer_failures(app: Flask) -> None:

@@ -13,11 +13,14 @@ import re
 import signal
 import socket
 import ssl
+import time
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
 
 import gevent
 import gevent.select
+from gunicorn.glogging import Logger
 from gunicorn.http import errors as wrong, wsgi
 from gunicorn.workers.ggevent import GeventWorker
 
@@ -35,6 +38,9 @@ _log = logging.getLogger("o2o.request")
 class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     """Serves WSGI as gunicorn's gevent worker does, whatever the app; see the module for the differences."""
 
+    alive: bool
+    nr: int
+
     grace: float | None = None
     """Seconds from the order to stop until the process must be gone; None: gunicorn's graceful_timeout."""
 
@@ -46,6 +52,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         self._callers: dict[Any, Any] = {}
         self._idle: dict[Any, _Waiting] = {}
         self._quitting = False
+        self._plainly = _is_watched(self.cfg, self.log)
         # The Server header says who answers, not what runs here.
         wsgi.SERVER = "o2o"
         super().init_process()
@@ -99,7 +106,10 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             raise MissingHost
         caller = CallerSocket(sock, self.write_timeout, lambda: watcher().left(sock.fileno()))
         try:
-            super().handle_request(listener_name, req, caller, addr)
+            if self._plainly:
+                super().handle_request(listener_name, req, caller, addr)
+            else:
+                self._serve(listener_name, req, caller, addr)
             caller.flush()
             if not self.alive:
                 raise StopIteration  # a connection kept for a next request would keep the worker, too
@@ -107,6 +117,38 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             caller.flush()
             gevent.with_timeout(LINGER, _take_the_rest, req, timeout_value=None)
             raise
+
+    def _serve(self, listener_name: Any, req: Any, caller: CallerSocket, addr: Any) -> None:
+        """Do what gunicorn's own `handle_request` does when it has nothing to log and no hook to call."""
+        response, environ = wsgi.create(req, caller, addr, listener_name, self.cfg, response_class=Response)
+        environ["wsgi.multithread"] = True
+        self.nr += 1
+        if self.nr >= self.max_requests and self.alive:
+            self.log.info("Autorestarting worker after current request.")
+            self.alive = False
+        if not self.alive:
+            response.force_close()
+        try:
+            pieces = self.wsgi(environ, response.start_response)
+            try:
+                for piece in pieces:
+                    response.write(piece)
+                response.close()
+            finally:
+                if hasattr(pieces, "close"):
+                    pieces.close()
+        except (OSError, StopIteration):
+            raise
+        except (Exception, SystemExit):
+            if not response.headers_sent:
+                raise
+            self.log.exception("Error handling request")
+            # What was begun cannot be taken back: it ends here, and visibly too early.
+            with contextlib.suppress(OSError):
+                caller.shutdown(socket.SHUT_RDWR)
+            raise StopIteration from None
+        if response.should_close():
+            raise StopIteration
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what never became a request, or what the app failed at, with OpenAI's envelope."""
@@ -128,6 +170,43 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         )
         page = _page(error, request_id, with_body=getattr(req, "method", None) != "HEAD")
         gevent.with_timeout(LINGER, _say, client, page, timeout_value=None)
+
+
+class Response(wsgi.Response):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's response, which makes its date once a second and frames a chunk in one step."""
+
+    _date = (0, "")
+
+    def default_headers(self) -> list[str]:
+        """Return the status line and what every response begins with."""
+        if self.upgrade:
+            return list(super().default_headers())
+        second = int(time.time())
+        if Response._date[0] != second:
+            Response._date = (second, f"Date: {formatdate(second, usegmt=True)}\r\n")
+        version = self.req.version
+        headers = [
+            f"HTTP/{version[0]}.{version[1]} {self.status}\r\nServer: {self.version}\r\n",
+            Response._date[1],
+            "Connection: close\r\n" if self.should_close() else "Connection: keep-alive\r\n",
+        ]
+        if self.chunked:
+            headers.append("Transfer-Encoding: chunked\r\n")
+        return headers
+
+    def _emit_body(self, data: bytes) -> None:
+        self.sock.sendall(b"%X\r\n%b\r\n" % (len(data), data) if self.chunked else data)
+
+
+def _is_watched(cfg: Any, log: Any) -> bool:
+    """Tell whether anybody wants gunicorn to log each request or to call a hook of theirs around it."""
+    hooks = ("pre_request", "post_request")
+    return (
+        type(log) is not Logger
+        or getattr(log, "access_log_enabled", True)
+        or cfg.loglevel == "debug"
+        or any(cfg.settings[name].get() is not cfg.settings[name].default for name in hooks)
+    )
 
 
 class MissingHost(wrong.ParseException):  # type: ignore[misc]  # gunicorn has no types

@@ -17,6 +17,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PATIENCE = 20.0
 PLAIN = bool(os.environ.get("TEST_PLAIN"))
 """Whether servers take the plain ways; see `tests/plain.py`."""
+# With an access log our worker leaves requests to gunicorn's own code.
+_APP = ["--access-logfile", os.devnull, "tests.plain:app"] if PLAIN else ["wsgi:app"]
 _LISTENING = re.compile(r"Listening at: (http://\S+)")
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 
@@ -45,7 +47,7 @@ class Server:
             **(settings or {}),
         }
         self.process = subprocess.Popen(
-            command or [sys.executable, "-m", "gunicorn", "tests.plain:app" if PLAIN else "wsgi:app"],
+            command or [sys.executable, "-m", "gunicorn", *_APP],
             cwd=REPOSITORY,
             env=environ,
             stdout=subprocess.PIPE,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from flask import Response
@@ -19,6 +19,9 @@ from o2o.generation import Run, begun
 from o2o.ticket import Ticket
 from o2o.translate.turn import Choice
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
 _encode = msgspec.json.Encoder().encode
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -26,9 +29,28 @@ _MOST_NAMES = 20
 _STREAM_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 
 
+class Whole(Response):
+    """A response whose body is there, as bytes: the server gets it as it is, without a further look at its headers."""
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer as a WSGI application."""
+        if environ["REQUEST_METHOD"] == "HEAD":
+            return super().__call__(environ, start_response)
+        start_response(self.status, self.headers.to_wsgi_list())
+        pieces = _Pieces(self.response)  # type: ignore[arg-type]  # bytes, see the class
+        pieces.close = self.close
+        return pieces
+
+
+class _Pieces(list[bytes]):
+    """A body, and what is to be called when it was sent."""
+
+    close: Callable[[], None]
+
+
 def as_json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return a JSON response."""
-    return Response(_encode(value), status, headers, mimetype="application/json")
+    return Whole(_encode(value), status, headers, content_type="application/json")
 
 
 def headers(ignored: Sequence[str], warnings: Sequence[str], num_ctx: int | None) -> dict[str, str]:

@@ -123,8 +123,11 @@ class ChatTurn:
             if type(text) is not str or not text:
                 break
             said.append(text)
-        self._speaker.pieces(said)
         self.usage.count_texts(len(said))
+        if self._whole and said:  # a whole answer is the fold of its choices: one is as good as many
+            self._speaker.pieces(["".join(said)])
+        else:
+            self._speaker.pieces(said)
         return at + len(said)
 
     def close(self) -> list[Choice]:

@@ -3,7 +3,7 @@
 Theory of operation. gevent's own waits with a time-out make a timer for each wait, which is for each token; the
 moments waited for here (a heartbeat, the end of patience) are seconds away and almost never come. So all waits
 of a hub share one timer, set for the earliest of them. A wait that ends leaves the timer alone: when it rings
-too early, it is set anew.
+too early, all waits are looked at and it is set anew. A `Waiting` serves its socket as long as that lives.
 """
 
 from __future__ import annotations
@@ -48,37 +48,31 @@ class _Alarm:
     """Wakes the waits of one hub whose moment has come."""
 
     def __init__(self, loop: Any) -> None:
+        self.rings_at = math.inf
+        """The monotonic moment for which the timer is set; whoever waits until an earlier one has to set it."""
+        self.waitings: set[GreenletWaiting] = set()
         self._loop = loop
-        self._moments: dict[Any, float] = {}
-        self._rings_at = math.inf
         self._timer: Any = None
 
-    def set(self, waiter: Any, moment: float) -> None:
-        """Wake `waiter` with False at `moment`."""
-        self._moments[waiter] = moment
-        if moment < self._rings_at:
-            self._set_timer(moment)
-
-    def forget(self, waiter: Any) -> None:
-        """Let `waiter` be."""
-        self._moments.pop(waiter, None)
-
-    def _set_timer(self, moment: float) -> None:
+    def set(self, moment: float) -> None:
+        """Ring at `moment`."""
         if self._timer is not None:
             self._timer.close()
-        self._rings_at = moment
+        self.rings_at = moment
         self._timer = self._loop.timer(max(0.0, moment - time.monotonic()))
         self._timer.start(self._ring, update=True)
 
     def _ring(self) -> None:
         now = time.monotonic()
-        self._rings_at = math.inf
-        for waiter in [waiter for waiter, moment in self._moments.items() if moment <= now]:
-            self._moments.pop(waiter, None)
-            waiter.switch(False)
-        earliest = min(self._moments.values(), default=math.inf)
-        if earliest < self._rings_at:
-            self._set_timer(earliest)
+        self.rings_at = math.inf
+        waiting = [one for one in self.waitings if one.waiter is not None]
+        for one in waiting:
+            if one.until <= now:
+                one.waiter.switch(False)
+        # Those that were woken may have set the timer themselves.
+        earliest = min((one.until for one in waiting if one.waiter is not None), default=math.inf)
+        if earliest < self.rings_at:
+            self.set(earliest)
 
 
 _alarms: WeakKeyDictionary[Any, _Alarm] = WeakKeyDictionary()
@@ -88,7 +82,7 @@ _alarms: WeakKeyDictionary[Any, _Alarm] = WeakKeyDictionary()
 class GreenletWaiting:
     """Waits in gevent's loop, without a timer of its own."""
 
-    __slots__ = ("_alarm", "_hub", "_io", "_waiter")
+    __slots__ = ("_alarm", "_hub", "_io", "_new_waiter", "until", "waiter")
 
     def __init__(self, sock: socket.socket) -> None:
         from gevent.hub import Waiter, get_hub
@@ -99,24 +93,28 @@ class GreenletWaiting:
             alarm = _alarms[hub] = _Alarm(hub.loop)
         self._alarm = alarm
         self._hub = hub
-        self._waiter: Any = Waiter
+        self._new_waiter: Any = Waiter
         self._io: Any = hub.loop.io(sock.fileno(), 1)
+        self.waiter: Any = None
+        self.until = math.inf
+        alarm.waitings.add(self)
 
     def readable(self, until: float) -> bool:
-        waiter = self._waiter(self._hub)
+        alarm = self._alarm
+        if until < alarm.rings_at:
+            alarm.set(until)
+        self.until = until
+        waiter = self.waiter = self._new_waiter(self._hub)
         self._io.start(waiter.switch, True)
         try:
-            if until == math.inf:
-                return bool(waiter.get())
-            self._alarm.set(waiter, until)
-            try:
-                return bool(waiter.get())
-            finally:
-                self._alarm.forget(waiter)
+            came: bool = waiter.get()
         finally:
             self._io.stop()
+            self.waiter = None
+        return came
 
     def close(self) -> None:
+        self._alarm.waitings.discard(self)
         self._io.close()
 
 

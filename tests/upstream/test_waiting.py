@@ -60,8 +60,10 @@ assert results[4][0] and results[5][0]
 victim = gevent.spawn(waiting.readable, time.monotonic() + 30)
 gevent.sleep(0)
 victim.kill()
-assert not waiting._alarm._moments
+assert waiting.waiter is None
+assert waiting in waiting._alarm.waitings
 waiting.close()
+assert waiting not in waiting._alarm.waitings
 print("all well")
 """
 
