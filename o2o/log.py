@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 else:
     _StreamHandler = logging.StreamHandler  # takes no type at run time before Python 3.11
 
+REQUESTS = "o2o.request"
+"""The logger of the line that each request has."""
+
 TELL_LOSS_EVERY = 60.0
 """Seconds between two lines that tell how many were lost."""
 
@@ -55,11 +58,15 @@ class Formatter(logging.Formatter):
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
         """Return the time in UTC; of many lines in one second the date is made once."""
-        second = int(record.created)
+        return self.stamp(record.created)
+
+    def stamp(self, created: float) -> str:
+        """Return seconds since the epoch as a line begins with them."""
+        second = int(created)
         if second != self._second:
             self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
             self._second = second
-        return f"{self._stamp}.{int(record.msecs):03d}Z"
+        return f"{self._stamp}.{int((created - second) * 1000):03d}Z"
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """Return the first line."""
@@ -88,7 +95,8 @@ class Handler(_StreamHandler):
 
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(stream or sys.stderr)
-        self.setFormatter(Formatter())
+        self._lines = Formatter()
+        self.setFormatter(self._lines)
         self._follows_stderr = stream is None
         self._clock = clock
         self._lost = 0
@@ -105,9 +113,48 @@ class Handler(_StreamHandler):
             self._lost = 0
             super().emit(_record(f"{lost} lines of the log could not be written"))
 
+    def emit_request(self, line: str) -> bool:
+        """Write what `info(line)` of the logger of requests would, without a record; False when that is to be used.
+
+        `line` is from `request_line`: it has nothing to escape.
+        """
+        if self.filters or self.formatter is not self._lines or self._lost:
+            return False
+        stream = sys.stderr if self._follows_stderr else self.stream
+        self.acquire()
+        try:
+            stream.write(f"{self._lines.stamp(time.time())} INFO {REQUESTS} {line}\n")
+            stream.flush()
+        except Exception:  # noqa: BLE001  # a log that cannot be written fails nobody
+            self._lost += 1
+        finally:
+            self.release()
+        return True
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Count a line that is lost; called by `logging` with whatever went wrong."""
         self._lost += 1
+
+
+class RequestLog:
+    """Writes the lines of requests: past `logging` as long as nobody but our own handler listens."""
+
+    def __init__(self) -> None:
+        self._logger = logging.getLogger(REQUESTS)
+        self._parent = logging.getLogger("o2o")
+
+    def write(self, line: str) -> None:
+        """Log one line, from `request_line`, as information."""
+        logger, parent = self._logger, self._parent
+        if not logger.isEnabledFor(logging.INFO):
+            return
+        handlers = parent.handlers
+        ours = len(handlers) == 1 and type(handlers[0]) is Handler and not parent.propagate
+        if ours and not (logger.handlers or logger.filters):
+            handler: Any = handlers[0]
+            if handler.emit_request(line):
+                return
+        logger.info("%s", line)
 
 
 def configure(level: str = "info", stream: TextIO | None = None) -> None:

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from o2o.errors import CallerGone, O2OError
-from o2o.log import request_line
+from o2o.log import REQUESTS, RequestLog, request_line
 from o2o.upstream.line import Line
 
-_log = logging.getLogger("o2o.request")
+_log = logging.getLogger(REQUESTS)
+_requests = RequestLog()
 
 
 class Ticket:
@@ -82,7 +83,7 @@ class Ticket:
         if self.error is not None and not isinstance(self.error, O2OError):
             code = type(self.error).__name__
         usage = self.usage or {}
-        _log.info(
+        _requests.write(
             request_line(
                 id=self.id,
                 method=self.method,

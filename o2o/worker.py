@@ -26,13 +26,13 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from o2o.errors import BadRequest, Forbidden, InternalError, O2OError, ServerError
 from o2o.ids import new_id
-from o2o.log import request_line
+from o2o.log import REQUESTS, request_line
 from o2o.sending import CallerSocket
 
 LINGER = 2.0
 """Seconds for which a caller may go on sending after its answer, before the connection is closed."""
 
-_log = logging.getLogger("o2o.request")
+_log = logging.getLogger(REQUESTS)
 
 
 class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from o2o.log import TELL_LOSS_EVERY, Formatter, Handler, configure, request_line
+from o2o.log import REQUESTS, TELL_LOSS_EVERY, Formatter, Handler, RequestLog, configure, request_line
 
 
 @pytest.fixture
@@ -43,6 +43,48 @@ def _write(handler: logging.Handler, message: str, *args: object) -> None:
 
 
 # --- the line of a request
+
+
+def test_the_short_way_of_a_request_writes_the_line_that_logging_writes(logger: logging.Logger) -> None:
+    stream = io.StringIO()
+    configure("info", stream)
+    line = request_line(id="req_1", path="/ü\n", seconds=0.5)
+    RequestLog().write(line)
+    logging.getLogger(REQUESTS).info("%s", line)
+    short, long = (re.sub(r"^[0-9T:.-]+Z ", "", written) for written in stream.getvalue().splitlines())
+    assert short == long == f"INFO {REQUESTS} {line}"
+
+
+@pytest.mark.parametrize("changed", ["handler", "filter", "level"])
+def test_who_listens_to_requests_in_another_way_is_heard(logger: logging.Logger, changed: str) -> None:
+    stream, other = io.StringIO(), io.StringIO()
+    configure("warning" if changed == "level" else "info", stream)
+    requests = logging.getLogger(REQUESTS)
+    extra = logging.StreamHandler(other)
+    nothing = lambda record: False  # noqa: E731  # a filter
+    try:
+        if changed == "handler":
+            requests.addHandler(extra)
+        elif changed == "filter":
+            requests.addFilter(nothing)
+        RequestLog().write("id=req_1")
+    finally:
+        requests.removeHandler(extra)
+        requests.removeFilter(nothing)
+    assert ("id=req_1" in stream.getvalue()) == (changed == "handler")
+    assert other.getvalue() == ("id=req_1\n" if changed == "handler" else "")
+
+
+def test_lines_of_requests_that_cannot_be_written_are_counted_too(logger: logging.Logger) -> None:
+    stream = FailingStream()
+    configure("info", stream)
+    stream.full = True
+    RequestLog().write("id=req_1")
+    stream.full = False
+    RequestLog().write("id=req_2")
+    written = stream.getvalue().splitlines()
+    assert written[0].endswith("id=req_2")
+    assert "1 lines of the log could not be written" in written[1]
 
 
 def test_a_request_line_keeps_the_order_and_leaves_out_what_is_not_known() -> None:
