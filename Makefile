@@ -6,6 +6,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Tests that talk to whole servers: what they run is covered by the tests of its parts, and they are about time.
 WHOLE := tests/e2e tests/reliability tests/deployment tests/bench
+# Tests that switch greenlets in their own process: see [coverage:run] in setup.cfg.
+SWITCHING := tests/test_sending.py
+# What has neither clock nor network, and therefore no excuse.
+CORE := o2o/errors.py,o2o/schemas/*,o2o/setting_kinds.py,o2o/sse.py,o2o/translate/*,o2o/upstream/ndjson.py
 .DEFAULT_GOAL := help
 
 # A .venv whose interpreter is gone (moved, upgraded away) is made anew.
@@ -30,19 +34,22 @@ setup: $(VENV)/.run-ready $(VENV)/.dev-ready ## Make .venv with everything for r
 run: $(VENV)/.run-ready ## Start o2o; without an Ollama it answers from a practice one
 	@exec $(BIN)/python -m o2o serve --practice-if-absent
 
-test: $(VENV)/.dev-ready ## Lint, types, layers and tests; needs no Ollama
+test: $(VENV)/.dev-ready ## Lint, types, layers and tests with coverage; needs no Ollama
 	@$(call timed,ruff check,$(BIN)/ruff check .)
 	@$(call timed,ruff format,$(BIN)/ruff format --check .)
 	@$(call timed,mypy,$(BIN)/mypy)
 	@$(call timed,import-linter,$(BIN)/lint-imports --config setup.cfg --no-cache)
-	@$(call timed,tests of parts,$(BIN)/python -m pytest -q --durations=5 $(WHOLE:%=--ignore=%))
+	@$(MAKE) --no-print-directory cover
 	@$(call timed,tests of the whole,$(BIN)/python -m pytest -q --durations=5 $(WHOLE))
 	@$(call timed,the whole on its plain ways,TEST_PLAIN=1 $(BIN)/python -m pytest -q tests/e2e)
 
-cover: $(VENV)/.dev-ready ## How much of the code the tests of its parts run
+cover: $(VENV)/.dev-ready ## The tests of parts alone, and how much of the code they run
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest -q $(WHOLE:%=--ignore=%)
-	@$(BIN)/coverage combine -q && $(BIN)/coverage report
+	@$(call timed,tests of parts,$(BIN)/coverage run --concurrency=thread -m pytest -q --durations=5 \
+	  $(WHOLE:%=--ignore=%) $(SWITCHING:%=--ignore=%))
+	@$(call timed,tests that switch greenlets,$(BIN)/coverage run -m pytest -q $(SWITCHING))
+	@$(call timed,coverage of everything,$(BIN)/coverage combine -q && $(BIN)/coverage report)
+	@$(call timed,coverage of the core,$(BIN)/coverage report --include='$(CORE)' --fail-under=100)
 
 check: $(VENV)/.run-ready ## Ask whether Ollama, its models and the settings are in order
 	@$(BIN)/python -m o2o check

@@ -1,0 +1,13 @@
+"""How the processes that tests start are measured while `make test` measures the tests."""
+
+from __future__ import annotations
+
+import os
+
+from coverage import Coverage
+
+from tests.clean import REPOSITORY
+
+if Coverage.current() is not None:
+    # As `setup.cfg` says: only the process of the tests itself does not tell greenlets apart.
+    os.environ["COVERAGE_PROCESS_CONFIG"] = Coverage(config_file=str(REPOSITORY / "setup.cfg")).config.serialize()
