@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
-from dotenv import load_dotenv
-
 from o2o.config import ConfigError, Settings
 from o2o.translate.policy import parse_aliases
 
@@ -24,6 +22,11 @@ HALT = 4
 def load_env_file(directory: Path) -> None:
     """Add the variables of `.env` in `directory` to the environment; those really set stay as they are."""
     path = directory / ".env"
+    if not path.exists():
+        return
+    # Imported here: most processes have no such file.
+    from dotenv import load_dotenv
+
     try:
         load_dotenv(path, override=False)
     except (OSError, UnicodeDecodeError) as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,51 @@ address = [("no-such-host.invalid", 1)] if len(sys.argv) < 3 else [sys.argv[2]]
 hooks = runpy.run_path(sys.argv[1])
 hooks["on_starting"](SimpleNamespace(log=log, cfg=SimpleNamespace(address=address)))
 hooks["when_ready"](SimpleNamespace(log=log, LISTENERS=[]))
+"""
+
+# What only workers need, and what not even their first answers do.
+_OURS = ("flask", "werkzeug", "requests", "urllib3", "msgspec", "o2o.app")
+_LATER = ("jsonschema", "fastjsonschema", "ctypes")
+_LOOKING = f"""
+from o2o.gunicorn_conf import *
+from o2o import gunicorn_conf as ours
+import gc, json, sys
+
+def say(what, **more):
+    names = sorted({{*{_OURS!r}, *{_LATER!r}}} & set(sys.modules))
+    more |= {{"names": names, "collects": gc.isenabled(), "left": gc.get_freeze_count()}}
+    print(what, json.dumps(more), flush=True)
+
+def pre_fork(server, worker):
+    ours.pre_fork(server, worker)
+    say("FORKS")
+
+def post_worker_init(worker):
+    say("LOADED")
+    ours.post_worker_init(worker)
+    say("ANSWERS")
+    import gevent
+    from o2o.schemas import _compile
+    def turn():
+        turns = 0
+        while _compile.validator.cache_info().currsize < 3 or "ctypes" not in sys.modules:
+            gevent.sleep(0.001)
+            turns += "fastjsonschema" in sys.modules
+        say("IDLE", turns=turns)
+    gevent.spawn(turn)
+"""
+
+_PATCHING = """
+import importlib.metadata, json, runpy, sys
+hooks = runpy.run_path(sys.argv[1])
+looks, entry_points = [], importlib.metadata.entry_points
+importlib.metadata.entry_points = lambda **wanted: looks.append(wanted) or entry_points(**wanted)
+if sys.argv[2] == "spared":
+    hooks["_look_for_plugins_once"]()
+from gevent import monkey
+monkey.patch_all()
+import plugin
+print(json.dumps([len(looks), plugin.told]))
 """
 
 
@@ -172,3 +219,52 @@ def test_with_keys_or_on_loopback_there_is_no_warning(given: dict[str, str]) -> 
     with FakeOllama() as ollama, Server(ollama.url, given) as server:
         assert "NO KEYS" not in server.log
     assert server.process.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def moments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Return what a real gunicorn has loaded, and whether it collects garbage, at each step of its start."""
+    conf = tmp_path_factory.mktemp("looking") / "conf.py"
+    conf.write_text(_LOOKING)
+    command = [sys.executable, "-m", "gunicorn", "-c", str(conf), "wsgi:app"]
+    with FakeOllama() as ollama, Server(ollama.url, UNMEASURED, command=command) as server:
+        log = server.await_log(lambda text: "IDLE" in text, "having loaded everything")
+    steps = (line.split(" ", 1) for line in log.splitlines())
+    return {what: json.loads(more) for what, more in steps if what in ("FORKS", "LOADED", "ANSWERS", "IDLE")}
+
+
+def test_the_master_loads_nothing_that_only_its_workers_need(moments: dict[str, dict[str, Any]]) -> None:
+    assert moments["FORKS"]["names"] == []
+
+
+def test_a_worker_answers_before_it_loads_what_first_answers_do_not_need(
+    moments: dict[str, dict[str, Any]],
+) -> None:
+    assert moments["ANSWERS"]["names"] == sorted(_OURS)
+    assert moments["IDLE"]["names"] == sorted((*_OURS, *_LATER))
+
+
+def test_others_have_their_turns_while_the_rest_is_loaded(moments: dict[str, dict[str, Any]]) -> None:
+    assert moments["IDLE"]["turns"] >= 3
+
+
+def test_nobody_looks_for_garbage_while_things_are_loaded(moments: dict[str, dict[str, Any]]) -> None:
+    assert [moments[step]["collects"] for step in ("FORKS", "LOADED", "ANSWERS")] == [True, False, True]
+    # What is there when the master forks, and later what the worker has loaded besides.
+    assert moments["FORKS"]["left"] > 10_000
+    assert moments["ANSWERS"]["left"] > moments["LOADED"]["left"] + 10_000
+
+
+@pytest.mark.parametrize("how", ["spared", "as ever"])
+def test_gevents_plugins_are_told_though_they_are_looked_for_once(tmp_path: Path, how: str) -> None:
+    (tmp_path / "plugin.py").write_text("told = []\ndef tell(event): told.append(type(event).__name__)\n")
+    about = tmp_path / "plugin-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[gevent.plugins.monkey.did_patch_all]\nplugin = plugin:tell\n")
+    path = f"{tmp_path}{os.pathsep}{REPOSITORY}"
+    done = python("-c", _PATCHING, str(CONF), how, cwd=tmp_path, PYTHONPATH=path)
+    assert done.returncode == 0, done.stderr
+    looks, told = json.loads(done.stdout)
+    assert told == ["GeventDidPatchAllEvent"]
+    assert looks == 1 if how == "spared" else looks > 10

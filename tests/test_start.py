@@ -27,6 +27,13 @@ def test_a_missing_env_file_is_none(tmp_path: Path) -> None:
     assert run("print(settings_or_exit(Path.cwd()).port)", tmp_path).stdout == "8000\n"
 
 
+def test_where_there_is_no_env_file_nothing_is_loaded_to_read_one(tmp_path: Path) -> None:
+    code = "import sys; settings_or_exit(Path.cwd()); print('dotenv' in sys.modules)"
+    assert run(code, tmp_path, **UNMEASURED).stdout == "False\n"
+    (tmp_path / ".env").touch()
+    assert run(code, tmp_path, **UNMEASURED).stdout == "True\n"
+
+
 def test_an_env_file_that_is_no_text_is_told(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"PORT=\xff\xfe\n")
     done = run("settings_or_exit(Path.cwd())", tmp_path)

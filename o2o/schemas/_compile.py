@@ -50,7 +50,7 @@ def validator(name: str) -> Validator:
 
     extend: Any = validators.extend
     cls = extend(Draft7Validator, _silent_keywords())
-    cls.check_schema(load(name))
+    # Not checked against the schema of schemas, which takes longer than all the rest: a test does that.
     compiled: Validator = cls(load(name))
     return compiled
 

@@ -16,6 +16,11 @@ def load(name: str) -> dict[str, Any]:
     return schema
 
 
+def names(name: str) -> frozenset[str]:
+    """Return the top-level properties of the schema `name`; it need not be resolved for that, which takes a while."""
+    return frozenset(_read(name)["properties"])
+
+
 @cache
 def _read(name: str) -> Any:
     return json.loads(files(__package__).joinpath(f"{name}.json").read_text(encoding="utf-8"))

@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
+from jsonschema import Draft7Validator
 
 from o2o import schemas
 from o2o.errors import MAX_ECHO, BadRequest
@@ -185,6 +186,11 @@ def nodes(node: Any) -> list[dict[str, Any]]:
 ALL_NODES = [node for endpoint in schemas.ENDPOINTS for node in nodes(_load.load(endpoint))]
 STRUCTURE = {"if", "then", "else", "items", "additionalProperties", "properties", "propertyNames"}
 SPEECH = {"$schema", "$comment", "title", "description"}
+
+
+@pytest.mark.parametrize("endpoint", schemas.ENDPOINTS)
+def test_the_schemas_are_schemas(endpoint: str) -> None:
+    Draft7Validator.check_schema(_load.load(endpoint))
 
 
 def test_schemas_carry_no_default_that_could_act() -> None:
