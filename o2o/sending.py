@@ -34,6 +34,8 @@ class CallerSocket:
         self._seconds = seconds
         self._gone = gone
         self._tls = isinstance(sock, gevent.ssl.SSLSocket)
+        # gevent's own send does no more than this one on a socket that does not block, as its sockets never do.
+        self._send_now = None if self._tls else sock._sock.send
         self._head: bytes | None = None
         self._headless = True
 
@@ -51,7 +53,16 @@ class CallerSocket:
                 data = head + data
             else:
                 self._send(head)
-        self._send(data)
+        if self._send_now is not None:
+            try:
+                sent = self._send_now(data)
+            except OSError:  # no room, or no caller: both are the business of `_send`
+                sent = 0
+            if sent == len(data):
+                return
+            self._send(memoryview(data)[sent:])
+        else:
+            self._send(data)
 
     def flush(self) -> None:
         """Send what waits for company."""
@@ -64,7 +75,7 @@ class CallerSocket:
         self.flush()
         return self._sock.sendfile(*args, **options)
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, data: bytes | memoryview) -> None:
         try:
             sent = self._try(data)
             if sent < len(data):

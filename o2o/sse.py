@@ -6,7 +6,7 @@ piece as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import msgspec
@@ -29,7 +29,7 @@ def stream(
     render: Callable[[list[dict[str, Any]]], bytes],
     end: Callable[[], bytes],
     failed: Callable[[BaseException], None],
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     """Yield the body of a stream.
 
     `render` encodes choices, `end` gives what stands between the last choice and `[DONE]` (usage, or nothing),

@@ -194,6 +194,14 @@ class Response(wsgi.Response):  # type: ignore[misc]  # gunicorn has no types
             headers.append("Transfer-Encoding: chunked\r\n")
         return headers
 
+    def write(self, data: bytes) -> None:
+        """Send a piece of the body."""
+        if self.headers_sent and self.chunked and type(data) is bytes and data:
+            self.sent += len(data)
+            self.sock.sendall(b"%X\r\n%b\r\n" % (len(data), data))
+        else:
+            super().write(data)
+
     def _emit_body(self, data: bytes) -> None:
         self.sock.sendall(b"%X\r\n%b\r\n" % (len(data), data) if self.chunked else data)
 

@@ -5,9 +5,10 @@ Nothing of a stream touches `request`: by the time it runs, Flask has forgotten 
 
 from __future__ import annotations
 
+import inspect
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -85,6 +86,8 @@ class Chunks:
         if not choices:
             return b""
         before, after = self._before, self._after
+        if len(choices) == 1 and self._noise is None:
+            return before + _encode(choices[0]) + after
         if self._noise is not None:
             return b"".join(before + _encode(choice) + self._padding(after) for choice in choices)
         return before + self._between.join([_encode(choice) for choice in choices]) + after
@@ -138,23 +141,16 @@ def streamed(ticket: Ticket, run: Run, chunks: Chunks, headers: Callable[[], dic
 class _Body:
     """The body of a stream: ends its run when the server closes it, also when it was never read."""
 
-    def __init__(self, events: Iterator[bytes], ticket: Ticket) -> None:
+    def __init__(self, events: Generator[bytes, None, None], ticket: Ticket) -> None:
         self._events = events
         self._ticket = ticket
-        self._ended = False
 
     def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        try:
-            return next(self._events)
-        except StopIteration:
-            self._ended = True
-            raise
+        return self._events
 
     def close(self) -> None:
-        if not self._ended and self._ticket.error is None:
+        ended = inspect.getgeneratorstate(self._events) == inspect.GEN_CLOSED
+        if not ended and self._ticket.error is None:
             self._ticket.failed(CallerGone())
-        self._events.close()  # type: ignore[attr-defined]  # sse.stream is a generator
+        self._events.close()
         self._ticket.close()

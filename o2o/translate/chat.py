@@ -77,10 +77,11 @@ class ChatTurn:
     def feed(self, replies: Sequence[dict[str, Any]]) -> list[Choice]:
         """Take a batch of replies; return the choices they give."""
         reading, at = self._reading, 0
-        if replies and not reading.plain:  # what is first may only open the way
+        plain = reading.plain
+        if replies and not plain:  # what is first may only open the way
             self._take(replies[0])
-            at = 1
-        if reading.plain and self._short_way:
+            at, plain = 1, reading.plain
+        if plain and self._short_way:
             at = self._say_plain(replies, at)
         for reply in replies[at:]:
             self._take(reply)

@@ -16,6 +16,8 @@ from o2o.errors import UpstreamInvalid
 
 MAX_HEAD = 64 * 1024
 _BODYLESS = (204, 304)
+_END = b"0\r\n\r\n"
+_END_PARTS = [b"0", b"", b""]
 
 
 class ResponseReader:
@@ -137,6 +139,9 @@ class ResponseReader:
                 data = data[missing:]
             if self.short_way and self._left < 0 and not self._buffer:
                 data = _take_whole_chunks(data, out)
+                if data == _END:
+                    self._finish()
+                    data = b""
             if data:
                 self._take_chunks(data, out)
         except UpstreamInvalid as error:
@@ -202,12 +207,17 @@ def _take_whole_chunks(data: bytes, out: list[bytes]) -> bytes:
     the same bytes.
     """
     parts = data.split(b"\r\n")
+    if parts[-3:] == _END_PARTS:  # the end of the body, unless that is what a chunk holds
+        parts[-3:] = [b""]
+        end = _END
+    else:
+        end = b""
     whole = (len(parts) - 1) & ~1
     bodies = parts[1:whole:2]
     if b"" in bodies or [b"%x" % len(body) for body in bodies] != parts[:whole:2]:
         return data
     out += bodies
-    return b"\r\n".join(parts[whole:])
+    return b"\r\n".join(parts[whole:]) + end
 
 
 def _chunk_size(line: bytes) -> int:
