@@ -17,6 +17,8 @@ OPEN = scenarios.Scenario(
 )
 LEAVING = scenarios.Scenario("departure", "stream", "t6d2000", ())
 DEPARTURE_SECONDS = 6
+IDLE_SECONDS = 1.2
+"""How long after its first 200 a row is idle: by then it has loaded what it puts off until it answers, too."""
 MB = 1024
 _EMBED = next(s for s in scenarios.SCENARIOS if s.name == "embed-2048x1024")
 _VISION = next(s for s in scenarios.SCENARIOS if s.name == "vision-10mb")
@@ -36,7 +38,7 @@ class Fresh:
 
 def start_and_leave(bench: Bench, target: Target) -> dict[str, Values]:
     """Return the time to the first 200, the idle memory, and how soon the upstream sees that a stream's caller left."""
-    time.sleep(0.3)
+    time.sleep(IDLE_SECONDS)
     idle = measure.pss_kb(target.process.pid) / MB if target.process else 0.0
     bench.warm(target, replace(LEAVING, model="t4"))
     return {

@@ -50,7 +50,10 @@ class Row:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def environment(self, port: int, upstream: int, key: str) -> dict[str, str]:
-        """Return the environment to start it in: nothing of the caller's that could change the settings."""
+        """Return the environment to start it in: nothing of the caller's that could change the settings or Python.
+
+        PYTHONDONTWRITEBYTECODE would make a row compile its own modules at every start, but not what pip installed.
+        """
         kept = {
             name: value
             for name, value in os.environ.items()

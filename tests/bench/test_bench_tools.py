@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bench import build, report, scenarios, server
+from bench import build, report, rows, scenarios, server
 
 pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the bench is for Linux"),
@@ -215,3 +215,11 @@ def test_every_goal_names_a_scenario_that_exists() -> None:
     goals = report.read_goals(build.HERE / "goals.json")
     assert {goal.scenario for goal in goals} <= known | fresh
     assert {goal.goal for goal in goals} == set(range(1, 21))
+
+
+def test_no_row_gets_what_a_shell_says_to_python_or_to_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONOPTIMIZE", "O2O_STRICT", "WEB_CONCURRENCY", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "1")
+    given = rows.Row("any", "openai", "/").environment(1, 2, "k")
+    assert given["PATH"] == os.environ["PATH"]
+    assert {name for name in given if name.startswith(("PYTHON", "O2O_", "WEB_")) or "PROXY" in name} == set()
