@@ -21,14 +21,13 @@ which something is due.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -68,14 +67,9 @@ class Watch:
         """True when the body did not arrive in time; the caller's connection gives no more bytes then."""
         self._watcher = watcher
 
-    @contextlib.contextmanager
-    def reading(self, seconds: float) -> Iterator[None]:
+    def reading(self, seconds: float) -> _Reading:
         """Give the caller `seconds` for the body that is read inside the block; see `late`."""
-        self._watcher.expect(self, time.monotonic() + seconds)
-        try:
-            yield
-        finally:
-            self._watcher.arrived(self)
+        return _Reading(self._watcher, self, seconds)
 
     def close(self) -> None:
         """Stop watching; twice does no harm."""
@@ -88,6 +82,23 @@ class Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class _Reading:
+    """The block in which a body is read."""
+
+    __slots__ = ("_seconds", "_watch", "_watcher")
+
+    def __init__(self, watcher: Watcher, watch: Watch, seconds: float) -> None:
+        self._watcher = watcher
+        self._watch = watch
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        self._watcher.expect(self._watch, time.monotonic() + self._seconds)
+
+    def __exit__(self, *how: object) -> None:
+        self._watcher.arrived(self._watch)
 
 
 class Watcher:
@@ -247,10 +258,18 @@ class Watcher:
             stop_reading(watch.fd)
 
 
-_of_process: dict[int, Watcher] = {}
+_of_process: list[Watcher] = []
 
 
 def watcher() -> Watcher:
     """Return the watcher of this process; a process forked from it gets its own. Ask each time anew."""
-    pid = os.getpid()
-    return _of_process.get(pid) or _of_process.setdefault(pid, Watcher())
+    if not _of_process:
+        with _making:
+            if not _of_process:
+                _of_process.append(Watcher())
+    return _of_process[0]
+
+
+_making = threading.Lock()
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork either
+    os.register_at_fork(after_in_child=_of_process.clear)

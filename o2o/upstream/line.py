@@ -15,6 +15,9 @@ from typing import Any
 
 from o2o.errors import CallerGone, O2OError
 
+_lock = threading.Lock()
+"""Of all lines: nobody holds it for longer than a few system calls, and making one for each costs more."""
+
 
 class Line:
     """One caller's request, as far as it can be cut from outside; safe from any thread or greenlet."""
@@ -26,7 +29,7 @@ class Line:
         """When the request must be over, on the monotonic clock; None: never."""
         self.reason: O2OError | None = None
         """Why the line was cut; None while it is whole."""
-        self._lock = threading.Lock()
+        self._lock = _lock
         self._sockets: list[Any] = []
         self._callbacks: list[Callable[[], object]] = []
         self._closed = False
