@@ -10,4 +10,5 @@ from tests.clean import REPOSITORY
 
 if Coverage.current() is not None:
     # As `setup.cfg` says: only the process of the tests itself does not tell greenlets apart.
-    os.environ["COVERAGE_PROCESS_CONFIG"] = Coverage(config_file=str(REPOSITORY / "setup.cfg")).config.serialize()
+    as_written = Coverage(config_file=str(REPOSITORY / "setup.cfg"))
+    os.environ["COVERAGE_PROCESS_CONFIG"] = as_written.config.serialize()

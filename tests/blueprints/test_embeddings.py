@@ -91,6 +91,14 @@ def test_an_input_that_is_too_long_is_told_with_its_number_and_the_models_length
     served.check_released()
 
 
+def test_an_error_in_place_of_vectors_is_no_answer() -> None:
+    served = scripted([[{"error": "llama runner process has terminated"}]])
+    response = served.post(PATH, BODY)
+    assert response.status_code >= 500
+    check_envelope(response.get_json())
+    served.check_released()
+
+
 @pytest.mark.parametrize(("given", "read"), [([1, 2, 0], ["hello!"]), ([[1, 2], [5]], ["hello", " w"])])
 def test_token_arrays_are_read_where_the_operator_has_a_vocabulary(
     tmp_path: Path, given: Any, read: list[str]

@@ -34,6 +34,10 @@ def test_a_shortened_vector_is_normalised_anew() -> None:
     assert math.isclose(sum(value * value for value in short), 1, abs_tol=1e-6)
 
 
+def test_a_vector_of_which_only_zeros_are_left_still_has_length_one() -> None:
+    assert embed.shortened([0.0, 0.0, 1.0], 2) == [1.0, 0.0]
+
+
 @pytest.mark.parametrize("dimensions", [None, 0, -3, 384, 1000])
 def test_other_dimensions_are_ignored(dimensions: int | None) -> None:
     vector = embed.vector("hello")

@@ -72,6 +72,33 @@ def test_bytes_of_a_next_request_do_not_disturb_an_answer() -> None:
     assert received.endswith(b"Ollama is running")
 
 
+def test_bytes_that_come_while_an_answer_is_written_do_not_hurry_it() -> None:
+    body = json.dumps({**LONG, "options": {"num_predict": 5}}).encode()
+    head = b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
+    last = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with FakeOllama(pace=0.05) as ollama, socket.create_connection(("127.0.0.1", ollama.port), 5) as wire:
+        wire.sendall(head + body)
+        began = time.monotonic()
+        received = wire.recv(65536)
+        wire.sendall(last)
+        received += b"".join(iter(lambda: wire.recv(65536), b""))
+    assert time.monotonic() - began > 4 * 0.05
+    assert received.count(b'"done":false') == 5
+    assert received.endswith(b"Ollama is running")
+
+
+def test_what_follows_the_last_chunk_is_read_over() -> None:
+    body = json.dumps({"model": "practice", "prompt": "say: hi", "stream": False}).encode()
+    head = b"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunks = b"%x;name=value\r\n%s\r\n0\r\nX-Sum: 1\r\nX-More: 2\r\n\r\n" % (len(body), body)
+    last = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with FakeOllama() as ollama, socket.create_connection(("127.0.0.1", ollama.port), 5) as wire:
+        wire.sendall(head + chunks + last)
+        received = b"".join(iter(lambda: wire.recv(65536), b""))
+    assert received.count(b"HTTP/1.1 200") == 2
+    assert received.endswith(b"Ollama is running")
+
+
 def test_a_body_that_never_comes_whole_is_a_departure() -> None:
     with FakeOllama() as ollama:
         for start in (b"Content-Length: 9\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\n5\r\n{"):

@@ -69,6 +69,16 @@ SCHEMAS: dict[str, Any] = {
             {"properties": {"b": {"const": "x"}}, "required": ["b"]},
         ]
     },
+    "all of in all of": {
+        "allOf": [
+            {"allOf": [{"type": "integer"}, {"minimum": 3}]},
+            {"allOf": [{"maximum": 9}]},
+        ]
+    },
+    "any of in all of": {
+        "allOf": [{"type": "object", "required": ["a"]}],
+        "anyOf": [{"allOf": [{"properties": {"a": {"const": 1}}}]}],
+    },
     "defs": {
         "type": "object",
         "properties": {"c": {"$ref": "#/$defs/C%25/a~1b"}},
@@ -112,6 +122,16 @@ def test_a_schema_without_end_ends() -> None:
     endless = {"type": "object", "properties": {"me": {"$ref": "#"}}, "required": ["me"]}
     assert str(make(endless, random.Random(1))).count("me") < 100
     assert make({"$ref": "#"}, random.Random(1)) is not None
+
+
+def test_what_was_spoken_of_is_left_where_it_does_not_fit() -> None:
+    hints = Hints("", ["Bartholomew"], [12])
+    schema = {
+        "properties": {"name": {"type": "string", "maxLength": 5}, "age": {"type": "integer", "maximum": 9}}
+    }
+    made = make(schema, random.Random(1), hints)
+    jsonschema.Draft202012Validator(schema).validate(made)
+    assert (hints.strings, hints.numbers) == (["Bartholomew"], [12])
 
 
 def test_what_was_spoken_of_wins() -> None:

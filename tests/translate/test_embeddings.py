@@ -5,10 +5,11 @@ import math
 import struct
 from typing import Any
 
+import msgspec
 import pytest
 
-from o2o.errors import BadRequest, Forbidden, UpstreamInvalid
-from o2o.translate.embeddings import Question, packed, shortened, suspect, to_ollama, to_openai
+from o2o.errors import BadRequest, Forbidden, Refused, UpstreamInvalid
+from o2o.translate.embeddings import Question, answer, packed, shortened, suspect, to_ollama, to_openai
 from o2o.translate.facts import Facts
 from o2o.translate.policy import Policy, Resolved
 
@@ -156,6 +157,37 @@ def test_replies_that_are_no_embeddings_are_ollamas_fault(vectors: Any) -> None:
 def test_numbers_that_no_float32_holds_are_ollamas_fault() -> None:
     with pytest.raises(UpstreamInvalid):
         answered([[1e39]], {"input": "hi", "encoding_format": "base64"})
+
+
+@pytest.mark.parametrize("splice", [True, False])
+@pytest.mark.parametrize("form", ["float", "base64"])
+@pytest.mark.parametrize("row", ["nope", '"1"', "{}", "null"])
+def test_what_is_no_number_reaches_nobody(row: str, form: str, splice: bool) -> None:
+    raw = b'{"embeddings":[[0.5],[%s]]}' % row.encode()
+    with pytest.raises(UpstreamInvalid):
+        answer([raw], {"input": ["a", "b"], "encoding_format": form}, model="embed", splice=splice)
+
+
+@pytest.mark.parametrize("splice", [True, False])
+def test_an_error_in_place_of_vectors_is_told_as_ollama_says_it(splice: bool) -> None:
+    with pytest.raises(Refused, match="out of memory"):
+        answer([b'{"error":"out of memory"}'], {"input": "hi"}, model="embed", splice=splice)
+
+
+@pytest.mark.parametrize("form", ["float", "base64"])
+def test_a_large_answer_comes_in_parts_also_where_a_part_ends_with_it(form: str) -> None:
+    numbers = ",".join(["0.5"] * 40_000)  # more than fits into one part
+    raw = f'{{"embeddings":[[{numbers}],[{numbers}]]}}'.encode()
+    made = answer([raw], {"input": ["a", "b"], "encoding_format": form}, model="embed")
+    parts = list(made.parts)
+    assert len(parts) == 4  # the two vectors, what stands before, and what stands after
+    assert made.length == sum(map(len, parts))
+    entries = msgspec.json.decode(b"".join(parts))["data"]
+    assert [entry["index"] for entry in entries] == [0, 1]
+    half = [0.5] * 40_000
+    for entry in entries:
+        got = entry["embedding"]
+        assert (list(struct.unpack("<40000f", base64.b64decode(got))) if form == "base64" else got) == half
 
 
 def test_the_longest_input_of_a_batch_is_the_suspect() -> None:

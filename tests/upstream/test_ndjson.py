@@ -71,6 +71,16 @@ def test_a_line_that_is_no_object_is_invalid() -> None:
     assert isinstance(splitter.error, UpstreamInvalid)
 
 
+@pytest.mark.parametrize("space", [b"", b" ", b"\r", b"\t", b"\x0b", b"\x0c"])
+def test_lines_of_white_space_are_nothing(space: bytes) -> None:
+    splitter = Splitter()
+    assert splitter.feed(space + b'\n{"done":false}\n' + space + b'\n{"done":true}\n') == [
+        {"done": False},
+        {"done": True},
+    ]
+    assert splitter.error is None
+
+
 def test_invalid_utf8_is_invalid() -> None:
     splitter = Splitter()
     assert splitter.feed(b'{"response":"\xff"}\n') == []

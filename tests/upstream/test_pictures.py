@@ -161,6 +161,40 @@ def test_a_name_that_changes_its_address_is_resolved_only_once(canary: RawServer
         assert asked == ["rebind.example"]
 
 
+@pytest.mark.parametrize("path", ["/a b.png", "/\u00e4.png", "/a.png?b=\u00df", "/a\x7f \x01"])
+def test_an_address_that_is_none_is_refused_before_anybody_is_asked(path: str, canary: RawServer) -> None:
+    with pytest.raises(PictureError, match="its address is malformed"):
+        loopback(canary).fetch(f"http://pictures.example:{port_of(canary)}{path}", _is_png)
+    assert canary.connections == 0
+
+
+def test_more_images_than_may_be_fetched_at_once_wait_and_then_give_up() -> None:
+    asked, go_on = threading.Semaphore(0), threading.Event()
+
+    def resolve(host: str, port: int) -> list[str]:
+        asked.release()
+        go_on.wait(10)
+        return []
+
+    def fetch() -> None:
+        with pytest.raises(PictureError, match="its address is not allowed"):
+            pictures.fetch("http://pictures.example/", _is_png)
+
+    pictures = Pictures(resolve=resolve, seconds=0.2)
+    others = [threading.Thread(target=fetch) for _ in range(8)]
+    for thread in others:
+        thread.start()
+    try:
+        assert all(asked.acquire(timeout=5) for _ in others)
+        with pytest.raises(PictureError, match="too many images"):
+            pictures.fetch("http://pictures.example/", _is_png)
+    finally:
+        go_on.set()
+        for thread in others:
+            thread.join(10)
+    fetch()  # their places are free again
+
+
 def test_other_ports_are_refused(canary: RawServer) -> None:
     pictures = Pictures(resolve=lambda host, port: ["127.0.0.1"], allowed=lambda address: True)
     with pytest.raises(PictureError, match="not allowed"):
