@@ -37,6 +37,7 @@ def open_request(services: Services) -> tuple[Ticket, Any]:
         seconds=limits.body_seconds,
         patience=watch,
         hold=lambda size: ticket.on_close(services.room.take(size)),
+        short_ways=services.short_ways,
     )
     return ticket, _with_model(body, g.get("deployment") or services.policy.default_model)
 

@@ -14,6 +14,7 @@ from flask import Blueprint, Response
 
 from o2o.blueprints import _request, _response
 from o2o.errors import O2OError, Refused
+from o2o.pages import Bytes
 from o2o.schemas import check_embeddings, known_parameters
 from o2o.services import Services
 from o2o.translate import asking, embeddings
@@ -62,7 +63,7 @@ def blueprint(services: Services) -> Blueprint:
         asking.refuse_ignored(question.ignored, policy)
         question = question.with_window(services.catalogue.window(resolved.target, question.num_ctx))
         _request.admit(services, ticket)
-        replies: list[bytearray] = []
+        replies: list[Bytes] = []
         for number, payload in enumerate(question.payloads):
             try:
                 replies.append(services.upstream.embed(payload, ticket.line))

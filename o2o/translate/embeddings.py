@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from o2o.errors import BadRequest, Refused, UpstreamInvalid
+from o2o.pages import Bytes
 from o2o.translate import splicing
 from o2o.translate.facts import Facts
 from o2o.translate.ollama_options import wrong_type
@@ -91,7 +92,7 @@ class Answer(NamedTuple):
 
 
 def answer(
-    raws: Sequence[bytes | bytearray],
+    raws: Sequence[Bytes],
     body: Body,
     *,
     model: str,
@@ -112,9 +113,7 @@ def answer(
     return Answer(iter([whole]), len(whole), completion["usage"])
 
 
-def _spliced(
-    raws: Sequence[bytes | bytearray], body: Body, model: str, breathe: Callable[[], object]
-) -> Answer | None:
+def _spliced(raws: Sequence[Bytes], body: Body, model: str, breathe: Callable[[], object]) -> Answer | None:
     """Return the answer with the vectors as they are in the replies, or None where these have another shape."""
     packed = body.get("encoding_format") == "base64"
     found = _spliceable(raws, body, breathe, read=packed)
@@ -138,7 +137,7 @@ def _spliced(
 
 
 def _spliceable(
-    raws: Sequence[bytes | bytearray], body: Body, breathe: Callable[[], object], *, read: bool
+    raws: Sequence[Bytes], body: Body, breathe: Callable[[], object], *, read: bool
 ) -> list[splicing.Rows] | None:
     """Return the vectors in the replies if they can be passed on as they are; those that will be `read` tell then."""
     good: list[splicing.Rows] = []
@@ -156,7 +155,7 @@ def _spliceable(
     return good
 
 
-def _decoded(raw: bytes | bytearray) -> dict[str, Any]:
+def _decoded(raw: Bytes) -> dict[str, Any]:
     try:
         reply: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

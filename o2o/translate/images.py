@@ -7,14 +7,15 @@ headers of the formats that it can decode; nothing is decoded here.
 from __future__ import annotations
 
 import base64
-import binascii
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from struct import unpack_from
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
 
 from o2o.errors import BadRequest, clip
+from o2o.verbatim import Base64, Verbatim, VerbatimURL, is_base64
 
 MAX_BYTES = 20 * 1024 * 1024
 MAX_PIXELS = 50_000_000
@@ -29,19 +30,48 @@ _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD8)})
 _JPEG_SEGMENTS = 4096
 
 
-class Data(NamedTuple):
-    """Bytes and their standard, padded base64."""
-
-    raw: bytes
-    text: str
+_BEGINNINGS = (4 * 1024, 256 * 1024)
+"""Characters of base64 that are decoded first: most images have their size in the first, photographs behind a smaller
+picture of themselves, and a JPEG may have it anywhere."""
 
 
-def image(url: str, param: str, fetched: Mapping[str, str] | None = None) -> str:
+class Data:
+    """Standard, padded base64 and the bytes that it means, which are decoded when somebody looks."""
+
+    def __init__(self, text: Base64) -> None:
+        self.text = text
+
+    @cached_property
+    def raw(self) -> bytes:
+        """All bytes."""
+        return self._decoded(None)
+
+    @cached_property
+    def begin(self) -> bytes:
+        """The first bytes, or all of them where they are few."""
+        return self._decoded(_BEGINNINGS[0])
+
+    def beginnings(self) -> Iterator[bytes]:
+        """Yield ever more of the bytes, at last all of them."""
+        yield self.begin
+        for size in _BEGINNINGS[1:]:
+            yield self._decoded(size)
+        yield self.raw
+
+    def _decoded(self, size: int | None) -> bytes:
+        text = self.text.view if isinstance(self.text, Verbatim) else self.text
+        return base64.b64decode(text[:size])
+
+
+def image(url: str, param: str, fetched: Mapping[str, str] | None = None) -> Base64:
     """Return the base64 of a data URL, or of an http(s) URL that `fetched` has; checked.
 
     Raises BadRequest with `param` for everything that is not an image Ollama could look at.
     """
-    if url[:5].lower() == "data:":
+    if isinstance(url, VerbatimURL):
+        _check_length(len(url.verbatim) * 3 // 4 - 2, param)
+        data = Data(url.verbatim)
+    elif url[:5].lower() == "data:":
         data = data_url(url, param)
     elif fetched and url in fetched:
         data = from_base64(fetched[url], param)
@@ -58,7 +88,7 @@ def image(url: str, param: str, fetched: Mapping[str, str] | None = None) -> str
             code="invalid_image_url",
             param=param,
         )
-    check_image(data.raw, param)
+    check_image(data, param)
     return data.text
 
 
@@ -100,25 +130,20 @@ def data_url(url: str, param: str, *, code: str = "invalid_base64_image") -> Dat
         return from_base64(unquote(payload) if "%" in payload else payload, param, code=code)
     raw = unquote_to_bytes(payload)
     _check_length(len(raw), param)
-    return Data(raw, base64.b64encode(raw).decode("ascii"))
+    return Data(base64.b64encode(raw).decode("ascii"))
 
 
 def from_base64(text: str, param: str, *, code: str = "invalid_base64_image") -> Data:
     """Return the bytes of a base64 text that may have white space, the URL alphabet or no padding."""
     _check_length(len(text) * 3 // 4 - 2, param)
-    if len(text) % 4 == 0:
-        try:
-            return Data(base64.b64decode(text, validate=True), text)  # as it should be, which most are
-        except (binascii.Error, ValueError):
-            pass
-    text = "".join(text.split()).rstrip("=")
-    if "-" in text or "_" in text:
-        text = text.translate(_URL_SAFE)
-    text += "=" * (-len(text) % 4)
-    try:
-        return Data(base64.b64decode(text, validate=True), text)
-    except (binascii.Error, ValueError) as error:
-        raise BadRequest("Invalid base64 data.", code=code, param=param) from error
+    if not is_base64(text):
+        text = "".join(text.split()).rstrip("=")
+        if "-" in text or "_" in text:
+            text = text.translate(_URL_SAFE)
+        text += "=" * (-len(text) % 4)
+        if not is_base64(text):
+            raise BadRequest("Invalid base64 data.", code=code, param=param)
+    return Data(text)
 
 
 def _check_length(length: int, param: str) -> None:
@@ -130,21 +155,19 @@ def _check_length(length: int, param: str) -> None:
         )
 
 
-def check_image(raw: bytes, param: str) -> None:
-    """Raise BadRequest unless `raw` begins like an image of a known format and of a bearable size."""
-    if not raw:
+def check_image(data: Data, param: str) -> None:
+    """Raise BadRequest unless `data` begins like an image of a known format and of a bearable size."""
+    if not data.begin:
         raise BadRequest("The image is empty.", code="empty_image_file", param=param)
-    if not is_image(raw):
+    if not is_image(data.begin):
         raise BadRequest(
             "Unknown image format: PNG, JPEG, GIF, WebP and BMP can be read.",
             code="invalid_image_format",
             param=param,
         )
-    try:
-        width, height = size(raw)
-    except (struct.error, IndexError):
-        width = height = 0
-    if width < 1 or height < 1:
+    sizes = (_size(raw) for raw in data.beginnings())
+    width, height = next(((w, h) for w, h in sizes if w > 0 and h > 0), (0, 0))
+    if not width:
         raise BadRequest("The image is damaged.", code="invalid_image", param=param)
     if width * height > MAX_PIXELS:
         raise BadRequest(
@@ -159,6 +182,13 @@ def is_image(raw: bytes) -> bool:
     return raw.startswith((b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"\xff\xd8\xff", b"BM")) or (
         raw[:4] == b"RIFF" and raw[8:12] == b"WEBP"
     )
+
+
+def _size(raw: bytes) -> tuple[int, int]:
+    try:
+        return size(raw)
+    except (struct.error, IndexError):
+        return 0, 0
 
 
 def size(raw: bytes) -> tuple[int, int]:

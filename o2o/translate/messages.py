@@ -19,6 +19,7 @@ from o2o.errors import BadRequest, clip
 from o2o.translate.facts import Facts, can
 from o2o.translate.images import MAX_COUNT, check_image, data_url, from_base64, image, is_image, too_many
 from o2o.translate.ollama_options import wrong_type
+from o2o.verbatim import Base64
 
 Message = dict[str, Any]
 
@@ -137,12 +138,13 @@ class _Reader:
         if call:
             done["tool_call_id"] = call
 
-    def _content(self, content: Any, place: str) -> tuple[str, list[str]]:
+    def _content(self, content: Any, place: str) -> tuple[str, list[Base64]]:
         if content is None or isinstance(content, str):
             return content or "", []
         if not isinstance(content, list):
             raise wrong_type(place, "a string or an array of parts", content)
-        text, images, apart = "", [], False
+        text, apart = "", False
+        images: list[Base64] = []
         for at, part in enumerate(content):
             piece, attached = self._part(part, f"{place}[{at}]")
             if attached is not None:
@@ -156,7 +158,7 @@ class _Reader:
                 apart = is_file
         return text, images
 
-    def _part(self, part: Mapping[str, Any], place: str) -> tuple[str, str | None]:
+    def _part(self, part: Mapping[str, Any], place: str) -> tuple[str, Base64 | None]:
         """Return the text of a part and what it attaches."""
         kind = part.get("type")
         if kind in ("text", "input_text"):
@@ -184,14 +186,14 @@ class _Reader:
         if self._attached > MAX_COUNT:
             raise too_many(self._param)
 
-    def _audio(self, audio: Mapping[str, Any], place: str) -> str:
+    def _audio(self, audio: Mapping[str, Any], place: str) -> Base64:
         if not self._hears:
             raise BadRequest("This model does not take audio input.", code="unsupported_content", param=place)
         given = audio["data"]
         decode = data_url if given[:5].lower() == "data:" else from_base64
         data = decode(given, f"{place}.data", code="invalid_value")
         # Ollama has recordings among the images and knows them by their first bytes.
-        if not _is_wav(data.raw) and not _is_mp3(data.raw):
+        if not _is_wav(data.begin) and not _is_mp3(data.begin):
             raise BadRequest(
                 "Unknown audio format: WAV and MP3 can be read.", code="invalid_value", param=f"{place}.data"
             )
@@ -247,7 +249,7 @@ def _too_deep(value: Any) -> bool:
     return True
 
 
-def _file(file: Mapping[str, Any], place: str) -> tuple[str, str | None]:
+def _file(file: Mapping[str, Any], place: str) -> tuple[str, Base64 | None]:
     """Return the text of a text file, or the base64 of an image."""
     given = file.get("file_data")
     if not isinstance(given, str):
@@ -262,7 +264,7 @@ def _file(file: Mapping[str, Any], place: str) -> tuple[str, str | None]:
         data = from_base64(given, f"{place}.file_data", code="invalid_value")
     text = _text(data.raw)
     if text is None and is_image(data.raw):
-        check_image(data.raw, f"{place}.file_data")
+        check_image(data, f"{place}.file_data")
         return "", data.text
     if text is None:
         raise BadRequest(

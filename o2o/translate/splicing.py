@@ -16,22 +16,26 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from o2o.pages import Bytes
+
 _BEGIN, _BETWEEN, _END = b'"embeddings":[[', b"],[", b"]]"
 _OF_NUMBERS = b"0123456789.,-+eE[]"
 _PART = 128 * 1024
 """Bytes to pass on at a time."""
+_READ_PART = 512 * 1024
+"""Bytes to read at a time, which takes a millisecond or two."""
 _floats = msgspec.json.Decoder(list[float])
 
 
 class Rows(NamedTuple):
     """The texts of vectors inside a reply: where each begins and ends, and the reply's tokens."""
 
-    raw: bytes | bytearray
+    raw: Bytes
     spans: list[tuple[int, int]]
     tokens: int
 
 
-def rows(raw: bytes | bytearray) -> Rows | None:
+def rows(raw: Bytes) -> Rows | None:
     """Return where the vectors are in a reply to /api/embed, or None if it has another shape.
 
     What stands in the vectors is for `are_numbers`, or for who reads them.
@@ -50,7 +54,7 @@ def rows(raw: bytes | bytearray) -> Rows | None:
     return Rows(raw, spans, tokens)
 
 
-def _spans(raw: bytes | bytearray, at: int, end: int) -> list[tuple[int, int]] | None:
+def _spans(raw: Bytes, at: int, end: int) -> list[tuple[int, int]] | None:
     """Return where vectors begin and end, or None where anything else is in brackets, or nothing."""
     spans: list[tuple[int, int]] = []
     while (close := raw.find(b"]", at, end + 1)) != end:
@@ -72,7 +76,7 @@ def are_numbers(found: Rows) -> bool:
 
 def width(found: Rows) -> int | None:
     """Return how many numbers each vector has, or None if they differ."""
-    widths = {found.raw.count(b",", a, b) for a, b in found.spans}
+    widths = {found.raw[a:b].count(b",") for a, b in found.spans}
     return widths.pop() + 1 if len(widths) == 1 else None
 
 
@@ -124,7 +128,7 @@ def packed_entries(replies: list[Rows]) -> Iterator[bytes]:
             out.append(b'%s{"object":"embedding","index":%d,"embedding":"%s"}' % (comma, index, text))
             index += 1
             size += b - a
-            if size >= _PART:
+            if size >= _READ_PART:
                 yield b"".join(out)
                 out, size = [], 0
     if out:

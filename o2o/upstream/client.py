@@ -14,10 +14,12 @@ from urllib.parse import urlsplit
 import msgspec
 import requests
 
+from o2o.pages import Bytes
 from o2o.upstream.exchange import Exchange, OllamaAdapter, map_exceptions
 from o2o.upstream.line import Line
 from o2o.upstream.ndjson import Reply
 from o2o.upstream.replies import Beat, Replies, Times, object_of, read_whole, refusal
+from o2o.verbatim import encode
 
 Path = Literal["chat", "generate"]
 _LOOKUP_TIMEOUT = 10.0
@@ -44,7 +46,7 @@ class Upstream(Protocol):
         patient: bool = False,
         beat: Beat | None = None,
     ) -> Batches: ...
-    def embed(self, payload: Mapping[str, Any], line: Line) -> bytearray: ...
+    def embed(self, payload: Mapping[str, Any], line: Line) -> Bytes: ...
     def tags(self) -> Reply: ...
     def show(self, model: str) -> Reply: ...
     def ps(self) -> Reply: ...
@@ -93,7 +95,7 @@ class HTTPUpstream:
         exchange = self._exchange(path, payload, line)
         return Replies(exchange, self._times, patient, beat, self._clock)
 
-    def embed(self, payload: Mapping[str, Any], line: Line) -> bytearray:
+    def embed(self, payload: Mapping[str, Any], line: Line) -> Bytes:
         """POST /api/embed: the bytes of one object with `embeddings` and `prompt_eval_count`, not decoded."""
         exchange = self._exchange("embed", payload, line)
         return read_whole(exchange, self._times.first_byte, self._clock)
@@ -119,7 +121,7 @@ class HTTPUpstream:
         self._session.close()
 
     def _exchange(self, path: str, payload: Mapping[str, Any], line: Line) -> Exchange:
-        body = _encode(payload)
+        body = b"".join(encode(payload))
         request = b"%s%d\r\n\r\n%s" % (self._head(path), len(body), body)
         times = self._times
         return Exchange(

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from o2o.errors import Refused, UpstreamInvalid, UpstreamTimeout, UpstreamTruncated
+from o2o.pages import Bytes, Growing
 from o2o.upstream.exchange import WHOLE_READ_SIZE, Exchange
 from o2o.upstream.ndjson import Reply, Splitter
 
@@ -192,27 +193,27 @@ def _error_text(body: bytes) -> str | None:
     return text if isinstance(text, str) else None
 
 
-def read_whole(exchange: Exchange, seconds: float, clock: Callable[[], float]) -> bytearray:
+def read_whole(exchange: Exchange, seconds: float, clock: Callable[[], float]) -> Bytes:
     """Return the whole body of an answer; raises what its status says if that is not 200."""
     until = clock() + seconds
-    body = bytearray()
+    body = Growing()
     try:
         exchange.open()
         while not exchange.reader.complete:
             data = exchange.read(until, WHOLE_READ_SIZE)
             if data is None:
                 raise UpstreamTimeout
-            body += data
+            body.add(data)
         if exchange.reader.error is not None:
             raise exchange.reader.error
     finally:
         exchange.close()
     reader = exchange.reader
     if reader.status != 200:
-        raise refusal(reader.status, reader.headers, bytes(body[:_MAX_ERROR]))
+        raise refusal(reader.status, reader.headers, bytes(body.whole()[:_MAX_ERROR]))
     if "json" not in reader.headers.get("content-type", "json"):
         raise UpstreamInvalid
-    return body
+    return body.whole()
 
 
 def object_of(body: bytes) -> Reply:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import socket
 import struct
 import zlib
@@ -54,6 +55,25 @@ def see(server: Server, *urls: Any) -> Any:
     ]
     content = [{"type": "text", "text": "What is it?"}, *parts]
     return chat(server, model="practice-vision", messages=[{"role": "user", "content": content}])
+
+
+@pytest.mark.parametrize("size", [100_000, 1_000_000, 3_000_000])
+def test_large_images_reach_the_model_whole_and_the_next_request_its_answer(
+    server: Server, ollama: FakeOllama, size: int
+) -> None:
+    picture = PNG + bytes(range(256)) * (size // 256)
+    urls = [f"data:image/png;base64,{encoded(one)}" for one in (picture, GIF, picture[:-1])]
+    parts = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    asked = {"model": "practice-vision", "messages": [{"role": "user", "content": parts}]}
+    body = json.dumps(asked).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    last_words = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as caller:
+        caller.sendall(head.encode() + body + last_words)
+        answers = b"".join(iter(lambda: caller.recv(65536), b""))
+    assert answers.count(b"HTTP/1.1 200 OK") == 2, answers
+    (message,) = ollama.asked("/api/chat")[-1].body["messages"]
+    assert [base64.b64decode(image) for image in message["images"]] == [picture, GIF, picture[:-1]]
 
 
 @pytest.mark.parametrize(

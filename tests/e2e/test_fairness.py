@@ -86,12 +86,12 @@ def schema() -> dict[str, object]:
 )
 def test_a_large_request_does_not_hold_up_others(path: str, body: dict[str, object]) -> None:
     with FakeOllama() as ollama:
-        assert _longest(ollama, path, body) < 100  # measured: 7 to 10 ms
+        assert _longest(ollama, path, body) < 100  # measured: 2 to 9 ms
 
 
 def test_a_picture_of_nine_megabytes_does_not_hold_up_others() -> None:
     with FakeOllama() as ollama:
-        assert _longest(ollama, "/v1/chat/completions", picture()) < 100  # measured: 21 ms
+        assert _longest(ollama, "/v1/chat/completions", picture()) < 100  # measured: 3 ms
 
 
 def _longest(ollama: FakeOllama, path: str, body: dict[str, object]) -> float:

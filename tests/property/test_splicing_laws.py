@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from o2o.errors import UpstreamInvalid
+from o2o.pages import moved
 from o2o.translate import embeddings, splicing
 
 vectors = st.lists(st.lists(st.floats(-1, 1, width=32), min_size=3, max_size=3), min_size=1, max_size=5)
@@ -110,3 +111,16 @@ def test_large_answers_come_in_parts() -> None:
     raw = raw_of([[0.123456789] * 1000] * 60, 1)
     parts = list(embeddings.answer([raw], {"input": ["x"] * 60}, model="m").parts)
     assert 4 <= len(parts) <= 12
+
+
+@given(vectors, st.sampled_from([None, 3, 2]), st.booleans())
+def test_where_the_bytes_are_kept_makes_no_difference(
+    rows: list[list[float]], dimensions: int | None, packed: bool
+) -> None:
+    raw = raw_of(rows, 1)
+    body: dict[str, Any] = {"input": ["x"] * len(rows), "encoding_format": "base64" if packed else "float"}
+    if dimensions is not None:
+        body["dimensions"] = dimensions
+    kept = moved(bytearray(raw), len(raw))
+    answers = [b"".join(embeddings.answer([one], body, model="m").parts) for one in (raw, kept)]
+    assert answers[0] == answers[1]

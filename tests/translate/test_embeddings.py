@@ -176,7 +176,7 @@ def test_an_error_in_place_of_vectors_is_told_as_ollama_says_it(splice: bool) ->
 
 @pytest.mark.parametrize("form", ["float", "base64"])
 def test_a_large_answer_comes_in_parts_also_where_a_part_ends_with_it(form: str) -> None:
-    numbers = ",".join(["0.5"] * 40_000)  # more than fits into one part
+    numbers = ",".join(["0.5"] * 140_000)  # more than fits into one part
     raw = f'{{"embeddings":[[{numbers}],[{numbers}]]}}'.encode()
     made = answer([raw], {"input": ["a", "b"], "encoding_format": form}, model="embed")
     parts = list(made.parts)
@@ -184,10 +184,10 @@ def test_a_large_answer_comes_in_parts_also_where_a_part_ends_with_it(form: str)
     assert made.length == sum(map(len, parts))
     entries = msgspec.json.decode(b"".join(parts))["data"]
     assert [entry["index"] for entry in entries] == [0, 1]
-    half = [0.5] * 40_000
+    half = [0.5] * 140_000
     for entry in entries:
         got = entry["embedding"]
-        assert (list(struct.unpack("<40000f", base64.b64decode(got))) if form == "base64" else got) == half
+        assert (list(struct.unpack("<140000f", base64.b64decode(got))) if form == "base64" else got) == half
 
 
 def test_the_longest_input_of_a_batch_is_the_suspect() -> None:

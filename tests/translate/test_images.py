@@ -9,6 +9,7 @@ import pytest
 from o2o.errors import BadRequest
 from o2o.translate.images import (
     MAX_BYTES,
+    Data,
     check_image,
     data_url,
     from_base64,
@@ -61,6 +62,10 @@ def jpeg(width: int = 2, height: int = 3, frame: int = 0xC2) -> bytes:
 
 
 KINDS = [png, gif, bmp, old_bmp, lossy, lossless, extended, jpeg]
+
+
+def data(raw: bytes) -> Data:
+    return Data(base64.b64encode(raw).decode())
 
 
 def as_url(raw: bytes, head: str = "data:image/png;base64") -> str:
@@ -160,15 +165,15 @@ def test_what_is_no_image_is_refused(url: str, code: str) -> None:
 )
 def test_an_image_without_a_readable_size_is_refused(raw: bytes) -> None:
     with pytest.raises(BadRequest) as caught:
-        check_image(raw, PARAM)
+        check_image(data(raw), PARAM)
     assert caught.value.code == "invalid_image"
 
 
 @pytest.mark.parametrize("make", [png, gif, bmp, lossless, extended, jpeg])
 def test_too_many_pixels_are_refused_whatever_the_format(make: Any) -> None:
-    check_image(make(10_000, 5_000), PARAM)
+    check_image(data(make(10_000, 5_000)), PARAM)
     with pytest.raises(BadRequest, match="10000 x 5001 pixels") as caught:
-        check_image(make(10_000, 5_001), PARAM)
+        check_image(data(make(10_000, 5_001)), PARAM)
     assert caught.value.code == "image_too_large"
 
 
@@ -178,6 +183,17 @@ def test_a_file_that_is_too_large_is_refused() -> None:
             image(url, PARAM)
         assert caught.value.code == "image_file_too_large"
     assert len(from_base64("A" * (MAX_BYTES // 3 * 4), PARAM).raw) <= MAX_BYTES
+
+
+@pytest.mark.parametrize("segments", [0, 1, 3, 4])
+def test_a_size_is_found_however_far_behind_the_beginning_it_stands(segments: int) -> None:
+    far = b"\xff\xd8" + (b"\xff\xe1\xff\xff" + bytes(0xFFFD)) * segments + jpeg(1234, 567)[2:]
+    assert len(data(far).begin) < max(len(far) // 10, 100)
+    check_image(data(far), PARAM)
+    assert image(as_url(far), PARAM) == data(far).text
+    with pytest.raises(BadRequest) as caught:
+        check_image(data(far[:-10]), PARAM)
+    assert caught.value.code == "invalid_image"
 
 
 def test_web_addresses_are_found_in_messages_each_once() -> None:
