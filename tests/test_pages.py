@@ -7,23 +7,9 @@ import random
 
 import pytest
 
-from o2o.pages import FIRST, Growing, moved
+from o2o.pages import FIRST, Growing
 
 LARGE_PAGES = hasattr(mmap, "MADV_HUGEPAGE")
-
-
-@pytest.mark.parametrize("size", [FIRST + 1, 2 * FIRST, 9_999_999])
-def test_what_is_moved_begins_as_before_and_is_as_long_as_was_said(size: int) -> None:
-    mapped = moved(bytearray(b"abc"), size)
-    assert len(mapped) == size
-    assert mapped[:5] == b"abc\0\0"
-    mapped[-3:] = b"xyz"
-    assert mapped.find(b"xyz") == size - 3
-
-
-def test_there_is_not_memory_for_everything() -> None:
-    with pytest.raises((OSError, OverflowError)):
-        moved(bytearray(), 1 << 62)
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000, FIRST, FIRST + 1, 3 * FIRST, 70 * FIRST + 5])
@@ -40,3 +26,13 @@ def test_growing_bytes_are_all_that_was_added(size: int) -> None:
     assert len(whole) == size
     assert whole[:] == sent
     assert isinstance(whole, bytearray) is (size <= FIRST or not LARGE_PAGES)
+
+
+def test_one_large_piece_is_kept_like_many_small_ones() -> None:
+    sent = random.Random(1).randbytes(40 * FIRST)
+    growing = Growing()
+    growing.add(sent)
+    growing.add(b"end")
+    whole = growing.whole()
+    assert whole[:] == sent + b"end"
+    assert whole.find(b"end") >= 0

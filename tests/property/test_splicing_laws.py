@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from o2o.errors import UpstreamInvalid
-from o2o.pages import moved
+from o2o.pages import Growing
 from o2o.translate import embeddings, splicing
 
 vectors = st.lists(st.lists(st.floats(-1, 1, width=32), min_size=3, max_size=3), min_size=1, max_size=5)
@@ -121,6 +121,11 @@ def test_where_the_bytes_are_kept_makes_no_difference(
     body: dict[str, Any] = {"input": ["x"] * len(rows), "encoding_format": "base64" if packed else "float"}
     if dimensions is not None:
         body["dimensions"] = dimensions
-    kept = moved(bytearray(raw), len(raw))
-    answers = [b"".join(embeddings.answer([one], body, model="m").parts) for one in (raw, kept)]
-    assert answers[0] == answers[1]
+    kept = Growing(first=0)
+    kept.add(raw)
+    answers = [
+        b"".join(embeddings.answer([one], body, model="m").parts)
+        for one in (raw, bytearray(raw), kept.whole())
+    ]
+    assert answers[1] == answers[0]
+    assert answers[2] == answers[0]
