@@ -8,7 +8,7 @@ In reading order:
     translate     OpenAI <-> Ollama, pure: bodies to turns, replies to choices
     upstream      Ollama over the network
     sse           events of a stream
-    body          what stands at the door: bodies, and auth, origin, admission
+    body          what stands at the door: bodies (with verbatim, pages), and auth, origin, admission
     hangup        noticing that a request should end (with ears)
     ticket        one request as the server sees it (with log, ids)
     catalogue     what is known of Ollama's models
