@@ -11,6 +11,7 @@ from typing import Any
 from flask import Flask, Request, Response, g, request
 from flask.sessions import NullSession, SessionInterface, SessionMixin
 from werkzeug.exceptions import HTTPException, MethodNotAllowed as WrongMethod, NotFound as NoRoute
+from werkzeug.routing import MapAdapter
 
 from o2o import errors, tokens
 from o2o.admission import Admission, Room
@@ -65,6 +66,22 @@ class _App(Flask):
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return `func` as it is."""
         return func
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Return what finds the route of a request; whether its host is welcome is judged elsewhere."""
+        if request is None:
+            return super().create_url_adapter(request)
+        environ, path = request.environ, request.path
+        while "//" in path:  # a base URL that ends in a slash; werkzeug would redirect, which few clients follow
+            path = path.replace("//", "/")
+        return self.url_map.bind(
+            environ.get("HTTP_HOST") or environ["SERVER_NAME"],
+            script_name=environ.get("SCRIPT_NAME") or "/",
+            url_scheme=environ["wsgi.url_scheme"],
+            default_method=environ["REQUEST_METHOD"],
+            path_info=path,
+            query_args=environ.get("QUERY_STRING", ""),
+        )
 
     def preprocess_request(self) -> Response | None:
         """Return what to answer in place of what a view would, if anything."""

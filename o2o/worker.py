@@ -52,10 +52,17 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         self._callers: dict[Any, Any] = {}
         self._idle: dict[Any, _Waiting] = {}
         self._quitting = False
+        self._patience = float(self.cfg.keepalive)
         self._plainly = _is_watched(self.cfg, self.log)
         # The Server header says who answers, not what runs here.
         wsgi.SERVER = "o2o"
         super().init_process()
+
+    def run(self) -> None:
+        """Serve until the end."""
+        if self._patience:
+            gevent.spawn(self._end_waits)
+        super().run()
 
     def notify(self) -> None:
         """Tell the master that this worker lives; called every second."""
@@ -76,15 +83,34 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         finally:
             del callers[greenlet]
 
-    def timeout_ctx(self) -> gevent.Timeout:
+    def timeout_ctx(self) -> _Waiting:
         """Return the bound on waiting for a request and on reading its head."""
-        return _Waiting(self._idle, self.cfg.keepalive)
+        return _Waiting(self._idle, time.monotonic() + self._patience)
 
     def _let_idle_go(self) -> None:
         """End connections that were kept and have nothing to say, so that they do not hold up the end."""
         for greenlet, waiting in list(self._idle.items()):
             if not gevent.select.select([self._callers[greenlet]], [], [], 0)[0]:
-                gevent.kill(greenlet, waiting)
+                self._end_wait(greenlet, waiting)
+
+    def _end_waits(self) -> None:
+        """End the waits for a request that last too long: one clock for all, since all may last as long."""
+        while True:
+            now = time.monotonic()
+            pause = self._patience
+            for greenlet, waiting in self._idle.items():  # the oldest first
+                if waiting.until > now:
+                    pause = waiting.until - now
+                    break
+                self._end_wait(greenlet, waiting)
+            gevent.sleep(pause)
+
+    def _end_wait(self, greenlet: Any, waiting: _Waiting) -> None:
+        def end() -> None:
+            if self._idle.get(greenlet) is waiting:  # and no request came in the meantime
+                greenlet.throw(waiting)
+
+        gevent.get_hub().loop.run_callback(end)
 
     def handle_quit(self, sig: int, frame: Any) -> None:
         """End at once; told twice, once is enough."""
@@ -232,21 +258,20 @@ class MissingHost(wrong.ParseException):  # type: ignore[misc]  # gunicorn has n
     """RFC 9112: a request of HTTP/1.1 names its host; gunicorn does not mind."""
 
 
-class _Waiting(gevent.Timeout):
-    """A time-out that can be made to come early; it ends the block in silence."""
+class _Waiting(BaseException):
+    """A wait for a request, and what ends it when it is thrown into it: the block is left in silence."""
 
-    def __init__(self, idle: dict[Any, _Waiting], seconds: float) -> None:
-        super().__init__(seconds, False)  # type: ignore[arg-type]  # False: end the block without a word
+    def __init__(self, idle: dict[Any, _Waiting], until: float) -> None:
+        self.until = until
         self._idle = idle
 
     def __enter__(self) -> _Waiting:
         self._idle[gevent.getcurrent()] = self
-        super().__enter__()
         return self
 
-    def __exit__(self, *how: Any) -> Any:
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
         self._idle.pop(gevent.getcurrent(), None)
-        return super().__exit__(*how)
+        return error is self
 
 
 def started(worker: Any, grace: float | None = None, write_timeout: float | None = None) -> None:

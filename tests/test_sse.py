@@ -73,5 +73,5 @@ def test_the_run_is_closed_when_the_stream_is() -> None:
     run = _run([{"n": 1}], [{"n": 2}])
     events = sse.stream(run, lambda choices: b"x", lambda: b"", lambda error: None)
     next(events)
-    events.close()  # type: ignore[attr-defined]  # it is a generator
+    events.close()
     assert next(run, "over") == "over"

@@ -185,6 +185,23 @@ def test_a_worker_that_is_ended_answers_nobody() -> None:
 # --- answers
 
 
+def test_an_answer_that_breaks_ends_too_early_and_visibly(server: Server) -> None:
+    status, headers, body = _ask(server, b"GET /break HTTP/1.1\r\n" + HOST + b"\r\n")
+    assert (status, headers["transfer-encoding"], body) == (200, "chunked", b"3\r\none\r\n")
+    server.await_log(lambda log: "Error handling request" in log, "Error handling request")
+
+
+def test_a_worker_that_has_served_enough_says_so_and_another_one_serves_on() -> None:
+    with _start(TINY_MAX_REQUESTS="2") as server:
+        with _connect(server) as caller:
+            caller.sendall((b"GET /hello HTTP/1.1\r\n" + HOST + b"\r\n") * 2)
+            first, second = _all(caller).split(b"hello")[:2]
+        assert b"Connection: keep-alive" in first
+        assert b"Connection: close" in second
+        server.await_log(lambda log: "Autorestarting worker" in log, "Autorestarting worker")
+        assert _get(server, "/hello") == b"hello"
+
+
 def test_the_server_header_tells_no_version(server: Server) -> None:
     status, headers, body = _ask(server, b"GET /hello HTTP/1.0\r\n\r\n")
     assert (status, headers["server"], body) == (200, "o2o", b"hello")

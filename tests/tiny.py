@@ -19,6 +19,7 @@ workers = 1
 control_socket_disable = True
 keepalive = int(os.environ.get("TINY_KEEPALIVE", "5"))
 graceful_timeout = int(os.environ.get("TINY_GRACE", "10"))
+max_requests = int(os.environ.get("TINY_MAX_REQUESTS", "0"))
 limit_request_line = 500
 limit_request_field_size = 1000
 limit_request_fields = 20
@@ -113,6 +114,13 @@ def at_refuse(environ: dict[str, Any], start: Start) -> list[bytes]:
 
 def at_crash(environ: dict[str, Any], start: Start) -> list[bytes]:
     """Fail."""
+    raise ZeroDivisionError("secret")
+
+
+def at_break(environ: dict[str, Any], start: Start) -> Iterator[bytes]:
+    """Fail when the answer has begun."""
+    start("200 OK", [("Content-Type", "text/plain")])
+    yield b"one"
     raise ZeroDivisionError("secret")
 
 

@@ -121,12 +121,12 @@ class HTTPUpstream:
         self._session.close()
 
     def _exchange(self, path: str, payload: Mapping[str, Any], line: Line) -> Exchange:
-        body = b"".join(encode(payload))
-        request = b"%s%d\r\n\r\n%s" % (self._head(path), len(body), body)
+        body = encode(payload)
+        head = b"%s%d\r\n\r\n" % (self._head(path), sum(map(len, body)))
         times = self._times
         return Exchange(
             self._pool,
-            request,
+            (head, *body),
             line,
             connect_timeout=times.connect,
             send_timeout=times.first_byte,

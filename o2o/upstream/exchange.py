@@ -18,14 +18,14 @@ import ssl
 import struct
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ReadTimeout
-from urllib3.connection import HTTPConnection
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
@@ -39,8 +39,41 @@ READ_SIZE = 16 * 1024
 at once; four times as much costs half as much again for each token."""
 WHOLE_READ_SIZE = 256 * 1024
 """Bytes at a time where they are only collected."""
+_JOINED = 64 * 1024
+"""A request of up to so many bytes leaves in one send, whatever pieces it is given in."""
 _DRAIN = 0.1
 """Seconds that the end of a finished answer is waited for, so that its connection can be kept."""
+_FRESH = 0.1
+"""Seconds for which an idle connection is taken to be open without a look. It may have been closed all the same, as it
+may be right after a look; such a request is sent once more."""
+
+
+class _Waited:
+    """A connection that keeps how its socket is waited for; mixed into urllib3's own classes."""
+
+    sock: Any
+    _waiting: Waiting | None = None
+
+    def waiting(self) -> Waiting:
+        """Return the way to wait for this connection's socket, which is open."""
+        if self._waiting is None:
+            self._waiting = wait_for(self.sock)
+        return self._waiting
+
+    def close(self) -> None:
+        """Close the connection, and what waits for it before that."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.close()
+        super().close()  # type: ignore[misc]  # a connection's
+
+
+class _Connection(_Waited, HTTPConnection):
+    """A plain connection."""
+
+
+class _TLSConnection(_Waited, HTTPSConnection):
+    """A TLS connection."""
 
 
 class _Lending:
@@ -52,23 +85,23 @@ class _Lending:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._idle: list[HTTPConnection] = []
+        self._idle: list[tuple[_Waited, float]] = []
         weakref.finalize(self, _close_all, self._idle)
 
-    def lend(self: Any) -> HTTPConnection:
+    def lend(self: Any) -> _Waited:
         """Return an idle connection that is still open, or a new one that is not connected yet."""
-        idle: list[HTTPConnection] = self._idle
+        idle: list[tuple[_Waited, float]] = self._idle
         while idle:
-            connection: HTTPConnection = idle.pop()
-            if _is_quiet(connection.sock):
+            connection, since = idle.pop()
+            if time.monotonic() - since < _FRESH or _is_quiet(connection.sock):
                 return connection
             connection.close()
-        made: HTTPConnection = self._new_conn()
+        made: _Waited = self._new_conn()
         return made
 
-    def take_back(self: Any, connection: HTTPConnection) -> None:
+    def take_back(self: Any, connection: _Waited) -> None:
         """Keep a connection whose answer was read to the end."""
-        self._idle.append(connection)
+        self._idle.append((connection, time.monotonic()))
 
     def close(self) -> None:
         """Close all idle connections."""
@@ -76,9 +109,9 @@ class _Lending:
         super().close()  # type: ignore[misc]  # a pool's
 
 
-def _close_all(idle: list[HTTPConnection]) -> None:
+def _close_all(idle: list[tuple[_Waited, float]]) -> None:
     while idle:
-        idle.pop().close()
+        idle.pop()[0].close()
 
 
 def _is_quiet(sock: Any) -> bool:
@@ -104,9 +137,13 @@ def _be_rude(sock: Any) -> None:
 class _Pool(_Lending, HTTPConnectionPool):
     """Plain connections that can be borrowed."""
 
+    ConnectionCls = _Connection
+
 
 class _TLSPool(_Lending, HTTPSConnectionPool):
     """TLS connections that can be borrowed."""
+
+    ConnectionCls = _TLSConnection
 
 
 class OllamaAdapter(HTTPAdapter):
@@ -142,7 +179,7 @@ def map_exceptions() -> Iterator[None]:
 
 
 class Exchange:
-    """Send one request, then read its answer bit by bit; close it, whatever happens."""
+    """Send one request, given in pieces, then read its answer bit by bit; close it, whatever happens."""
 
     __slots__ = (
         "_answered",
@@ -151,6 +188,7 @@ class Exchange:
         "_line",
         "_pending",
         "_pool",
+        "_recv",
         "_request",
         "_reused",
         "_send_timeout",
@@ -162,7 +200,7 @@ class Exchange:
     def __init__(
         self,
         pool: _Pool | _TLSPool,
-        request: bytes,
+        request: Sequence[bytes | memoryview],
         line: Line,
         *,
         connect_timeout: float,
@@ -175,9 +213,10 @@ class Exchange:
         self._line = line
         self._connect_timeout = connect_timeout
         self._send_timeout = send_timeout
-        self._connection: HTTPConnection | None = None
+        self._connection: Any = None
         self._sock: Any = None
-        self._waiting: Waiting | None = None
+        self._recv: Any = None
+        self._waiting: Any = None  # a Waiting once something was sent
         self._pending: Callable[[], int] | None = None
         self._reused = False
         self._answered = False
@@ -205,15 +244,15 @@ class Exchange:
         Raises UpstreamTruncated when the answer ends too early, UpstreamBroken on a reset, UpstreamInvalid for
         what is no HTTP.
         """
-        reader, line = self.reader, self._line
+        reader, line, pending, waiting = self.reader, self._line, self._pending, self._waiting
         if reader.error is not None:
             raise reader.error
         while True:
             try:
-                if not self._readable(until):
+                if (pending is None or not pending()) and not waiting.readable(until):
                     line.check()
                     return None
-                data: bytes = self._sock.recv(size)
+                data: bytes = self._recv(size)
             except _NOTHING_YET:
                 continue
             except _FAILURES as error:
@@ -233,6 +272,7 @@ class Exchange:
             except _FAILURES as error:
                 line.check()
                 raise UpstreamUnavailable from error
+            pending, waiting = self._pending, self._waiting
         if not reader.eof():
             raise UpstreamTruncated
         return b""
@@ -242,7 +282,6 @@ class Exchange:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        self._stop_waiting()
         self._line.detach(self._sock)
         if self.reader.complete and self.reader.keep_alive and self._line.reason is None:
             self._pool.take_back(connection)
@@ -266,33 +305,45 @@ class Exchange:
     def _readable(self, until: float) -> bool:
         if self._pending is not None and self._pending():
             return True
-        assert self._waiting is not None
-        return self._waiting.readable(until)
+        return bool(self._waiting.readable(until))
 
     def _send(self) -> None:
         connection = self._connection
-        assert connection is not None
-        if connection.sock is None:
+        new = connection.sock is None
+        if new:
             connection.timeout = self._connect_timeout
             connection.connect()
         self._sock = sock = connection.sock
-        assert sock is not None
-        self._line.attach(sock)
-        sock.settimeout(self._send_timeout)
-        sock.sendall(self._request)
-        sock.settimeout(0.0)  # from here on the waiting is done by `_readable`
         self._pending = getattr(sock, "pending", None)  # TLS: bytes that were decrypted already
-        self._waiting = wait_for(sock)
+        # gevent's own recv does no more than this one on a socket that does not block.
+        self._recv = (sock if self._pending is not None else getattr(sock, "_sock", sock)).recv
+        self._line.attach(sock)
+        if new:
+            sock.settimeout(0.0)  # the waiting is done by `_readable`
+        self._waiting = connection.waiting()
+        if sum(map(len, self._request)) <= _JOINED:
+            self._send_all(b"".join(self._request))
+        else:
+            for piece in self._request:
+                self._send_all(piece)
+
+    def _send_all(self, data: bytes | memoryview) -> None:
+        sock = self._sock
+        if self._pending is None:
+            try:
+                sent = sock.send(data)
+            except BlockingIOError:
+                sent = 0
+            if sent == len(data):
+                return
+        else:
+            sent = 0
+        sock.settimeout(self._send_timeout)
+        sock.sendall(memoryview(data)[sent:])
+        sock.settimeout(0.0)
 
     def _send_again(self) -> None:
-        assert self._connection is not None
-        self._stop_waiting()
         self._line.detach(self._sock)
         self._connection.close()
         self._reused = False
         self._send()
-
-    def _stop_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            waiting.close()
