@@ -72,7 +72,8 @@ class _App(Flask):
         if request is None:
             return super().create_url_adapter(request)
         environ, path = request.environ, request.path
-        while "//" in path:  # a base URL that ends in a slash; werkzeug would redirect, which few clients follow
+        # A base URL that ends in a slash doubles one; werkzeug would redirect, which few clients follow.
+        while "//" in path:
             path = path.replace("//", "/")
         return self.url_map.bind(
             environ.get("HTTP_HOST") or environ["SERVER_NAME"],

@@ -59,7 +59,9 @@ def test_a_slash_at_the_end_makes_no_difference(prefix: str) -> None:
     assert served.call("GET", f"{prefix}/models/").status_code == 200
 
 
-@pytest.mark.parametrize("path", ["//v1/chat/completions", "/v1//chat/completions", "/v1///chat//completions"])
+@pytest.mark.parametrize(
+    "path", ["//v1/chat/completions", "/v1//chat/completions", "/v1///chat//completions"]
+)
 def test_slashes_too_many_make_no_difference(path: str) -> None:
     assert scripted(HI).post(path, BODY).status_code == 200
 
